@@ -1,0 +1,62 @@
+"""Golden-sample comparison for automated optical inspection.
+
+import goldenpair
+spec = goldenpair.load_spec("optical_inspection", "spec.yaml", ["train.num_epochs=20"])
+trained = goldenpair.train(spec)
+verdict = goldenpair.Inspector(trained.checkpoint).inspect("sample.jpg", "golden.jpg")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# public name -> where it lives; imported when first used, because torch takes seconds
+_HOMES = {
+    "EvaluateResult": "actions",
+    "GoldenpairError": "errors",
+    "InferenceResult": "actions",
+    "InputError": "errors",
+    "Inspector": "inspection",
+    "RunError": "errors",
+    "TrainResult": "actions",
+    "Verdict": "inspection",
+    "default_spec": "specs.load",
+    "evaluate": "actions",
+    "inference": "actions",
+    "load_spec": "specs.load",
+    "train": "actions",
+}
+
+__all__ = [
+    "EvaluateResult",
+    "GoldenpairError",
+    "InferenceResult",
+    "InputError",
+    "Inspector",
+    "RunError",
+    "TrainResult",
+    "Verdict",
+    "__version__",
+    "default_spec",
+    "evaluate",
+    "inference",
+    "load_spec",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from goldenpair.actions import EvaluateResult, InferenceResult, TrainResult, evaluate, inference, train
+    from goldenpair.errors import GoldenpairError, InputError, RunError
+    from goldenpair.inspection import Inspector, Verdict
+    from goldenpair.specs.load import default_spec, load_spec
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'goldenpair' has no attribute {name!r}")
+    return getattr(import_module(f"goldenpair.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,258 @@
+"""The verbs: a spec in, a result out. The command line and Python call the same ones.
+
+What imports torch is imported by the verb that needs it, so `--help`, or a message about a mistake in a spec,
+does not wait for it.
+"""
+
+import csv
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goldenpair.data.audit import Fault, audit, refuse
+from goldenpair.data.table import Layout, PairTable, read_table
+from goldenpair.errors import DataError, RunError, SpecError
+from goldenpair.metrics import Metrics, measure
+from goldenpair.run import Run, progress_bar, whole_file, write_text
+from goldenpair.specs.common import NetworkSpec, SplitFiles
+
+if TYPE_CHECKING:
+    from goldenpair.data.pairs import PairSet
+    from goldenpair.inspection import Verdict
+
+log = logging.getLogger(__name__)
+SCORE_COLUMN = "siamese_score"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """`checkpoint` is the newest one; `metrics` are the last epoch's, in percent but for losses and val_auroc."""
+
+    folder: Path
+    checkpoint: Path
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    folder: Path
+    metrics: Metrics
+    errors: Mapping[int, str]
+    """Why a row of the table has no score."""
+
+
+@dataclass(frozen=True)
+class InferenceResult:
+    """`verdicts` stand in table order, as in the file `csv_path`."""
+
+    csv_path: Path
+    verdicts: Sequence["Verdict"]
+
+    def count(self, verdict: str) -> int:
+        return sum(one.verdict == verdict for one in self.verdicts)
+
+
+def train(spec: NetworkSpec) -> TrainResult:
+    """Train a network on `train_dataset` and check it on `validation_dataset` after each epoch.
+
+    Writes checkpoints, TensorBoard events, `experiment.yaml`, `status.json` and `log.txt` into the train folder,
+    and goes on from the newest checkpoint there. Raises InputError for tables, pictures or checkpoints that
+    cannot be used, RunError if training itself fails.
+    """
+    _check(spec, "train")
+    threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
+    with Run(spec, "train") as run:
+        pairs = spec.pairs
+        splits = {"train_dataset": pairs.train_dataset, "validation_dataset": pairs.validation_dataset}
+        tables = _load_tables(spec, splits, needs_label=True, needs_all_files=True)
+        _say_sampling(tables["train_dataset"], pairs.fpratio_sampling)
+        sets = [_pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()]
+        from goldenpair.training import fit
+
+        module = fit(run, *sets)
+        for split, pair_set in zip(splits, sets, strict=True):
+            _say_unreadable(split, list(pair_set.pictures.errors.values()), "left out of training")
+        latest = run.folder / spec.latest_checkpoint
+        log.info("Checkpoint: %s", latest)
+        return TrainResult(run.folder, latest, dict(module.metrics))
+
+
+def evaluate(spec: NetworkSpec) -> EvaluateResult:
+    """Score `test_dataset` and measure how good the scores are.
+
+    Writes `metrics.json`, `evaluate.csv` (the table with score, verdict and error) and `contact_sheet.png` into
+    the evaluate folder. The cutoff is `evaluate.cutoff`, else the margin. Raises InputError for a table, pictures
+    or a checkpoint that cannot be used, RunError if no row could be scored.
+    """
+    _check(spec, "evaluate")
+    with Run(spec, "evaluate") as run:
+        splits = {"test_dataset": spec.pairs.test_dataset}
+        table = _load_tables(spec, splits, needs_label=True, needs_all_files=True)["test_dataset"]
+        verdicts = _inspect(spec, run, table, spec.evaluate.checkpoint)
+        cutoff, _ = spec.cutoff("evaluate")
+        score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
+        metrics = measure(score, table.is_defect, cutoff)
+        tao = metrics.tao
+        log.info(
+            f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
+            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {cutoff}"
+        )
+        kpi = {"test_acc": tao.test_acc, "test_fpr": tao.test_fpr, "test_fnr": tao.test_fnr}
+        run.status("Test metrics generated.", kpi={**kpi, "defect_acc": tao.defect_acc})
+        errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
+        listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in errors.items()]
+        write_text(run.folder / "metrics.json", json.dumps({**metrics.as_dict(), "error_list": listed}, indent=1))
+        _write_verdicts(run.folder / "evaluate.csv", table, verdicts)
+        _write_sheet(run.folder / "contact_sheet.png", spec, table, verdicts, metrics)
+        log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
+        return EvaluateResult(run.folder, metrics, errors)
+
+
+def inference(spec: NetworkSpec) -> InferenceResult:
+    """Give every row of `infer_dataset` a verdict; no label column is needed.
+
+    Writes `inference.csv`: the table's columns, then siamese_score, verdict and error, in table order. The cutoff
+    is `inference.cutoff`, else `evaluate.cutoff`, else the margin. A row whose pictures cannot be read gets the
+    verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
+    """
+    _check(spec, "inference")
+    with Run(spec, "inference") as run:
+        splits = {"infer_dataset": spec.pairs.infer_dataset}
+        table = _load_tables(spec, splits, needs_label=False, needs_all_files=False)["infer_dataset"]
+        verdicts = _inspect(spec, run, table, spec.inference.checkpoint)
+        result = InferenceResult(run.folder / "inference.csv", verdicts)
+        _write_verdicts(result.csv_path, table, verdicts)
+        log.info(
+            "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
+            len(verdicts),
+            *(result.count(verdict) for verdict in ("PASS", "FAIL", "ERROR")),
+            result.csv_path,
+        )
+        return result
+
+
+def _check(spec: NetworkSpec, action: str) -> None:
+    problems = spec.problems(action)
+    if problems:
+        raise SpecError("the spec", problems)
+
+
+def _load_tables(
+    spec: NetworkSpec, splits: Mapping[str, SplitFiles], *, needs_label: bool, needs_all_files: bool
+) -> dict[str, PairTable]:
+    """Read and check all tables; DataError with the faults of all of them."""
+    layout = Layout.of(spec.pairs)
+    tables: dict[str, PairTable] = {}
+    faults: dict[str, list[Fault]] = {}
+    for split, files in splits.items():
+        source = f"{split} {files.csv_path}"
+        try:
+            tables[split] = read_table(files.csv_path, files.images_dir)
+            faults[source] = audit(tables[split], layout, needs_label=needs_label, needs_all_files=needs_all_files)
+        except DataError as error:
+            faults[source] = [Fault("table that cannot be read", 1, (str(error),))]
+    for line in refuse(faults):
+        log.warning(line)
+    return tables
+
+
+def _say_sampling(table: PairTable, ratio: float) -> None:
+    defects, total = int(table.is_defect.sum()), len(table)
+    log.info("Training on %d pairs, %d of them defects.", total, defects)
+    if not defects:
+        log.warning(
+            "The training table has no defects: PASS pairs pull together, and nothing teaches what a defect is."
+        )
+    elif defects == total:
+        log.warning("The training table has only defects: nothing teaches what a good part is.")
+    elif not ratio:
+        log.warning("fpratio_sampling is 0: none of the %d defects is ever drawn.", defects)
+    else:
+        log.info("Sampling Defective components at %.2f:1 rate", (total - defects) / defects * ratio)
+
+
+def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
+    from goldenpair.data.cache import Pictures, decode_once
+    from goldenpair.data.pairs import PairSet
+    from goldenpair.data.table import part_pictures
+
+    pairs = spec.pairs
+    parts = part_pictures(table, Layout.of(pairs))
+    pictures = Pictures(parts.paths, pairs.image_height, pairs.image_width, pairs.workers)
+    with progress_bar(f"Decoding {split} pictures") as progress:
+        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect)
+
+
+def _inspect(spec: NetworkSpec, run: Run, table: PairTable, checkpoint: str) -> list["Verdict"]:
+    from goldenpair.inspection import Inspector
+
+    log.info("Loading checkpoint: %s", checkpoint)
+    run.status(f"Loading checkpoint: {checkpoint}")
+    cutoff, source = spec.cutoff(run.action)
+    if source == "model.margin":
+        log.warning(
+            f"No cutoff is set, so model.margin ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
+            "from the table that evaluate prints for validation data, and set evaluate.cutoff."
+        )
+    inspector = Inspector(checkpoint, spec, cutoff)
+    with progress_bar("Inspecting") as progress:
+        verdicts = inspector.verdicts(table, progress)
+    _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")
+    if all(one.verdict == "ERROR" for one in verdicts):
+        raise RunError(f"none of the {len(verdicts)} rows could be scored; the first: {verdicts[0].error}")
+    return verdicts
+
+
+def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
+    if errors:
+        first = "".join(f"\n  {error}" for error in errors[:5])
+        log.warning("%s: %d could not be used (%s); the first:%s", where, len(errors), consequence, first)
+
+
+def _write_verdicts(path: Path, table: PairTable, verdicts: Sequence["Verdict"]) -> None:
+    cells: dict[str, Sequence[str]] = dict(table.cells)
+    cells[SCORE_COLUMN] = ["" if one.score is None else str(np.float32(one.score)) for one in verdicts]
+    cells["verdict"] = [one.verdict for one in verdicts]
+    cells["error"] = [one.error for one in verdicts]
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(cells)
+        writer.writerows(zip(*cells.values(), strict=True))
+
+
+def _write_sheet(
+    path: Path, spec: NetworkSpec, table: PairTable, verdicts: Sequence["Verdict"], metrics: Metrics
+) -> None:
+    from goldenpair.data.cache import Pictures
+    from goldenpair.data.table import part_pictures
+    from goldenpair.report import SheetRow, contact_sheet, rows_worth_seeing
+
+    score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
+    rows = rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
+    layout = Layout.of(spec.pairs)
+    parts = part_pictures(table, layout)
+    pictures = Pictures(parts.paths, layout.height, layout.width, spec.pairs.workers)
+    sheet = [
+        SheetRow(
+            golden=pictures.read(parts.golden[row]),
+            sample=pictures.read(parts.sample[row]),
+            name=f"{table.cells['object_name'][row]} in {table.cells['input_path'][row]}",
+            label=table.cells["label"][row],
+            score=float(score[row]),
+            verdict=verdicts[row].verdict,
+        )
+        for row in rows
+    ]
+    point = metrics.point
+    title = (
+        f"cutoff {point.cutoff:.4g}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
+        f"{point.escapes.count} escapes of {point.escapes.of} defects"
+    )
+    contact_sheet(sheet, title, path)

@@ -1,0 +1,170 @@
+"""Checkpoints: whole files of tensors and plain data, ours and TAO's, that run no code when they are read."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goldenpair import __version__
+from goldenpair.data.table import Layout
+from goldenpair.errors import CheckpointError
+from goldenpair.run import whole_file
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.load import load_spec
+from goldenpair.tasks import Task, create_task
+
+_OURS = "goldenpair"
+_PREFIX = "model."  # of the parameter names, in TAO's files and in ours
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a model without optimiser state, and the spec they were trained with if the file has it."""
+
+    path: Path
+    weights: Mapping[str, Tensor]
+    spec: NetworkSpec | None
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a `.pth` of ours or of TAO.
+
+    Raises CheckpointError if it is missing, cut off, encrypted, or would run code.
+    """
+    file = Path(path)
+    content = _read(file)
+    state = content.get("state_dict")
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"checkpoint {file}: it holds no model weights (no 'state_dict')")
+    if content.get("state_dict_encrypted"):
+        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
+    weights = {str(name).removeprefix(_PREFIX): value for name, value in state.items() if isinstance(value, Tensor)}
+    ours = content.get(_OURS)
+    spec = load_spec(ours["network"], ours["spec"]) if isinstance(ours, dict) else None
+    return Checkpoint(file, weights, spec)
+
+
+def stamp(spec: NetworkSpec) -> dict[str, Any]:
+    """What our checkpoints hold beside Lightning's: enough to use them without a spec file."""
+    plain = spec.model_dump()
+    if "encryption_key" in plain:
+        plain["encryption_key"] = None
+    return {_OURS: {"version": __version__, "network": spec.network, "spec": plain}}
+
+
+def load_task(checkpoint: Checkpoint, spec: NetworkSpec | None = None) -> tuple[Task, NetworkSpec]:
+    """The task of `spec`, or else of the checkpoint's own spec, with the checkpoint's weights, ready to score.
+
+    Raises CheckpointError if there is no spec, or if it asks for another network or other pictures than the
+    checkpoint was trained with.
+    """
+    chosen = spec or checkpoint.spec
+    if chosen is None:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.path}: it holds no spec, as TAO's do not; give the spec file too"
+        )
+    if spec is not None and checkpoint.spec is not None:
+        _refuse_other_pictures(checkpoint, spec)
+    task = create_task(chosen)
+    load_weights(task, checkpoint)
+    task.model.eval()
+    return task, chosen
+
+
+def load_weights(task: Task, checkpoint: Checkpoint) -> None:
+    """Copy the weights into the task's model; CheckpointError names what does not fit."""
+    own = task.model.state_dict()
+    problems = [f"{name}: missing" for name in own if name not in checkpoint.weights]
+    problems += [f"{name}: not in this network" for name in checkpoint.weights if name not in own]
+    problems += [
+        f"{name}: {list(value.shape)}, but the spec's network has {list(own[name].shape)}"
+        for name, value in checkpoint.weights.items()
+        if name in own and own[name].shape != value.shape
+    ]
+    if problems:
+        more = f"\n  ... and {len(problems) - 8} more" if len(problems) > 8 else ""
+        layout = task.layout
+        raise CheckpointError(
+            f"checkpoint {checkpoint.path} does not fit the spec (joined picture {layout.joined_height} x "
+            f"{layout.joined_width}); compare model and dataset with those of its training:\n  "
+            + "\n  ".join(problems[:8])
+            + more
+        )
+    task.model.load_state_dict(dict(checkpoint.weights))
+
+
+def save(content: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        torch.save(dict(content), temporary)
+
+
+def point_at(link: Path, target: Path) -> None:
+    """Make `link` stand for `target`: a relative symbolic link, or a hard link or a copy where there are none."""
+    with whole_file(link) as temporary:
+        try:
+            temporary.symlink_to(os.path.relpath(target, link.parent))
+        except OSError:  # Windows without the right to make links, or a file system that has none
+            try:
+                os.link(target, temporary)
+            except OSError:
+                shutil.copyfile(target, temporary)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()})")
+    try:
+        # mapped, so that the optimiser's state, two thirds of the file, is never read
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"checkpoint {file}: it was refused, because reading it could run code ({_first_line(error)})"
+        ) from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"checkpoint {file}: it is no PyTorch file or is cut off ({_first_line(error)})"
+        ) from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"checkpoint {file}: expected a dictionary, found {type(content).__name__}")
+    return content
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _refuse_other_pictures(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
+    """A network fed with other lights or another normalisation than in training still gives scores: wrong ones."""
+    trained = checkpoint.spec
+    assert trained is not None
+    if trained.network != spec.network:
+        raise CheckpointError(f"checkpoint {checkpoint.path}: it is of {trained.network}, not of {spec.network}")
+    then, now = _picture_facts(trained), _picture_facts(spec)
+    different = [
+        f"{name}: trained with {then[name]}, the spec says {now[name]}" for name in then if then[name] != now[name]
+    ]
+    if different:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.path} was trained on other pictures than the spec describes:\n  "
+            + "\n  ".join(different)
+        )
+
+
+def _picture_facts(spec: NetworkSpec) -> dict[str, object]:
+    layout = Layout.of(spec.pairs)
+    config = spec.pairs.augmentation_config
+    return {
+        "dataset.input_map": list(layout.lights),
+        "image height and width": [layout.height, layout.width],
+        "rows and columns of the joined picture": [layout.rows, layout.columns],
+        "rgb_input_mean": config.rgb_input_mean,
+        "rgb_input_std": config.rgb_input_std,
+    }

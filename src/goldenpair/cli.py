@@ -1,0 +1,171 @@
+"""The command line: `goldenpair NETWORK ACTION -e SPEC [key.path=value ...]` and a few helpers.
+
+It adds nothing that a spec does not have. Exit code 0: done; 1: failed; 2: the input is wrong.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goldenpair import __version__
+from goldenpair.errors import GoldenpairError, InputError
+
+if TYPE_CHECKING:
+    from goldenpair.specs.common import NetworkSpec
+
+NETWORKS = ("optical_inspection",)
+ACTIONS = {
+    "train": "learn from train_dataset, check on validation_dataset",
+    "evaluate": "score test_dataset and measure capture, escapes and false calls",
+    "inference": "give every row of infer_dataset a verdict",
+    "default_specs": "write all defaults, to results_dir=FOLDER or to the terminal",
+}
+_EPILOG = "examples: goldenpair demo; goldenpair optical_inspection train -e spec.yaml train.num_epochs=20"
+
+log = logging.getLogger("goldenpair")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    logging.captureWarnings(True)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Plain())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        code = _guarded(given)
+    finally:
+        log.removeHandler(handler)
+    if given.command in NETWORKS:
+        print(f"Execution status: {'FAIL' if code else 'PASS'}", flush=True)
+    return code
+
+
+def optical_inspection() -> int:
+    """The console command of TAO's containers: the same words without the network's name."""
+    return main(["optical_inspection", *sys.argv[1:]])
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        return f"{record.levelname.lower()}: {message}" if record.levelno >= logging.WARNING else message
+
+
+def _guarded(given: argparse.Namespace) -> int:
+    try:
+        _run(given)
+        return 0
+    except KeyboardInterrupt:
+        print("stopped by the user", file=sys.stderr)
+        return 1
+    except Exception as error:  # the edge of the process: everything becomes a message and an exit code
+        if given.debug:
+            raise
+        if isinstance(error, GoldenpairError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            print(f"error: {type(error).__name__}: {error}\n(--debug shows where)", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+
+
+def _run(given: argparse.Namespace) -> None:
+    if given.command in NETWORKS:
+        _network(given)
+    elif given.command == "spec":
+        schema = import_module("goldenpair.specs.schema")
+        print(schema.template(given.network, given.action), end="")
+    elif given.command == "schema":
+        schema = import_module("goldenpair.specs.schema")
+        print(schema.schema_text(given.network, given.action))
+    elif given.command == "simulate":
+        _simulate(given)
+    else:
+        import_module("goldenpair.demo").run(Path(given.out))
+
+
+def _network(given: argparse.Namespace) -> None:
+    from goldenpair.specs.load import default_spec, load_spec
+
+    if given.action == "default_specs":
+        _default_specs(default_spec(given.command, given.overrides))
+        return
+    if not given.spec:
+        raise InputError(f"{given.action} needs a spec: -e SPEC; `goldenpair spec {given.command}` writes one")
+    spec = load_spec(given.command, given.spec, given.overrides, given.action)
+    actions = import_module("goldenpair.actions")
+    result = getattr(actions, given.action)(spec)
+    if given.action == "evaluate":
+        from rich.console import Console
+
+        from goldenpair.report import cutoff_table, kpi_table
+
+        console = Console()
+        console.print(kpi_table(result.metrics))
+        console.print(cutoff_table(result.metrics.table))
+
+
+def _default_specs(spec: "NetworkSpec") -> None:
+    from goldenpair.run import as_yaml, write_text
+
+    if not spec.results_dir:
+        print(as_yaml(spec), end="")
+        return
+    path = Path(spec.results_dir) / "experiment.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, as_yaml(spec))
+    print(f"Wrote {path}")
+
+
+def _simulate(given: argparse.Namespace) -> None:
+    from goldenpair.data.simulate import simulate
+    from goldenpair.run import progress_bar
+    from goldenpair.specs.load import load_section
+    from goldenpair.specs.simulate import SimulateSpec
+
+    spec = load_section(SimulateSpec, given.overrides)
+    with progress_bar("Drawing boards") as progress:
+        made = simulate(Path(given.out), spec, progress)
+    for split, labels in made.counts.items():
+        told = ", ".join(f"{count} {label}" for label, count in labels.items())
+        print(f"{split}: {sum(labels.values())} parts ({told})")
+    print(f"Next: goldenpair optical_inspection train -e {made.spec_path}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="goldenpair",
+        description="Compares pictures of parts with golden ones: trains, evaluates and runs such models.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"goldenpair {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for network in NETWORKS:
+        command = commands.add_parser(network, help=f"train, evaluate or run {network}")
+        command.add_argument("action", choices=ACTIONS, help="; ".join(f"{k}: {v}" for k, v in ACTIONS.items()))
+        flags = ("-e", "--experiment_spec", "--experiment_spec_file")
+        command.add_argument(*flags, dest="spec", metavar="SPEC", help="YAML or JSON file")
+        command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
+        _debug(command)
+    for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("network", choices=NETWORKS)
+        command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
+        _debug(command)
+    command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
+    command.add_argument("out", help="folder to make")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="as in `boards=40 defect_share=0.05`")
+    _debug(command)
+    command = commands.add_parser("demo", help="simulate, train, evaluate and inspect, in a few minutes")
+    command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
+    _debug(command)
+    return parser
+
+
+def _debug(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -1,0 +1,211 @@
+"""From uint8 pictures to what a network reads: augmentation, joining of the lights, normalisation.
+
+Everything works on a whole batch on its device. Shapes: N pairs, L lights, H x W per picture; a joined picture is
+[N, 3, rows * H, columns * W]. Random values are drawn on the CPU from a generator, so they do not depend on the
+device.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from goldenpair.data.table import Layout
+from goldenpair.specs.common import AugmentationConfig, RandomColor
+
+_BLUR_REACH = 3  # pixels; three standard deviations of the widest blur
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+
+
+def join(pictures: Tensor, layout: Layout) -> Tensor:
+    """[N, L, 3, H, W] -> [N, 3, rows * H, columns * W], lights row by row; TAO's linear is one column."""
+    n, _, c, h, w = pictures.shape
+    grid = pictures.reshape(n, layout.rows, layout.columns, c, h, w)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(n, c, layout.joined_height, layout.joined_width)
+
+
+class Preparation:
+    """Joins and normalises: uint8 or float32 (0..255) [N, L, 3, H, W] -> float32 [N, 3, rows * H, columns * W]."""
+
+    def __init__(self, layout: Layout, mean: list[float], std: list[float]):
+        self.layout = layout
+        deviation = torch.tensor(std, dtype=torch.float64)
+        self._scale = (1 / (255 * deviation)).float()[:, None, None]
+        self._shift = (-torch.tensor(mean, dtype=torch.float64) / deviation).float()[:, None, None]
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        joined = join(pictures, self.layout).float()
+        return joined * self._scale.to(joined.device) + self._shift.to(joined.device)
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Uniform random values in 0..1 for one batch, each [N]."""
+
+    generator: torch.Generator
+    count: int
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.rand(self.count, generator=self.generator) * (high - low) + low
+
+    def happens(self, probability: float) -> Tensor:
+        return self.uniform() < probability
+
+
+class Augmentation:
+    """Random changes of pairs. All lights of a picture change alike; golden and sample too, but for the jitter."""
+
+    def __init__(self, config: AugmentationConfig, layout: Layout):
+        self.config = config
+        self.layout = layout
+
+    def __call__(self, sample: Tensor, golden: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """uint8 [N, L, 3, H, W] each -> float32 0..255 of the same shapes. Off, it only hands them through."""
+        config = self.config
+        if not config.augment:
+            return sample, golden
+        n = len(sample)
+        draws = _Draws(generator, n)
+        together = self._place(draws)
+        jitter = config.relative_jitter
+        pair = torch.cat([sample, golden])
+        apart = _Draws(generator, 2 * n)
+        moves = together.repeat(2, 1, 1)
+        if jitter.enable:
+            moves = self._jitter(apart) @ moves
+        exposure = apart.uniform(1 - jitter.max_exposure, 1 + jitter.max_exposure) if jitter.enable else None
+        moved = _move(pair, moves)
+        if config.with_random_blur:
+            sigma = draws.uniform() * draws.happens(0.5)
+            moved = _blur(moved, sigma.repeat(2))
+        if config.random_color.enable:
+            changed = draws.happens(config.random_color.color_probability)
+            moved = _recolour(moved, config.random_color, draws, changed)
+        if exposure is not None:
+            moved = moved * exposure.to(moved.device)[:, None, None, None, None]
+        moved = moved.clamp(0, 255)
+        return moved[:n], moved[n:]
+
+    def _place(self, draws: _Draws) -> Tensor:
+        """Flip, turn and crop as one [N, 3, 3] map from places in the new picture to places in the old.
+
+        Places are in pixels from the centre, x first.
+        """
+        config = self.config
+        n = draws.count
+        maps = torch.eye(3).repeat(n, 1, 1)
+        if config.random_flip.enable:
+            maps[:, 0, 0] = 1 - 2 * draws.happens(config.random_flip.hflip_probability).float()
+            maps[:, 1, 1] = 1 - 2 * draws.happens(config.random_flip.vflip_probability).float()
+        if config.random_rotate.enable:
+            angles = torch.tensor(config.random_rotate.angle_list)
+            drawn = angles[(draws.uniform() * len(angles)).long().clamp(max=len(angles) - 1)]
+            maps = _rotation(drawn * draws.happens(config.random_rotate.rotate_probability)) @ maps
+        if config.with_random_crop:
+            side = draws.uniform(0.8, 1.0).sqrt()
+            side = torch.where(draws.happens(0.5), side, torch.ones(n))
+            crop = torch.zeros(n, 3, 3)
+            crop[:, 0, 0] = crop[:, 1, 1] = side
+            crop[:, 2, 2] = 1
+            crop[:, 0, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.width
+            crop[:, 1, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.height
+            maps = maps @ crop
+        return maps
+
+    def _jitter(self, draws: _Draws) -> Tensor:
+        jitter = self.config.relative_jitter
+        maps = _rotation(draws.uniform(-jitter.max_rotation, jitter.max_rotation))
+        maps[:, 0, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * self.layout.width
+        maps[:, 1, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * self.layout.height
+        return maps
+
+
+def _rotation(degrees: Tensor) -> Tensor:
+    """[N] degrees -> [N, 3, 3]."""
+    radians = degrees * (math.pi / 180)
+    maps = torch.zeros(len(degrees), 3, 3)
+    maps[:, 0, 0] = maps[:, 1, 1] = radians.cos()
+    maps[:, 0, 1], maps[:, 1, 0] = -radians.sin(), radians.sin()
+    maps[:, 2, 2] = 1
+    return maps
+
+
+def _move(pictures: Tensor, maps: Tensor) -> Tensor:
+    """Pictures [N, L, 3, H, W] resampled (bilinear) where [N, 3, 3] maps point; outside, they are mirrored.
+
+    Mirroring leaves no black corners, which a network would learn as a sign of augmentation.
+    """
+    n, lights, c, h, w = pictures.shape
+    flat = pictures.reshape(n, lights * c, h, w).float()
+    if torch.equal(maps, torch.eye(3).expand_as(maps)):
+        return flat.reshape(pictures.shape)
+    size = torch.tensor([w / 2, h / 2])
+    # grid_sample counts from -1 to 1 across the picture
+    linear = maps[:, :2, :2] * size[None, None, :] / size[None, :, None]
+    theta = torch.cat([linear, (maps[:, :2, 2] / size)[..., None]], dim=2)
+    grid = F.affine_grid(theta, [n, c, h, w], align_corners=False).to(pictures.device)
+    moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return moved.reshape(pictures.shape)
+
+
+def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur with a standard deviation of [N] pixels; 0 leaves a picture as it is."""
+    n, lights, c, h, w = pictures.shape
+    offsets = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1).float()
+    kernel = torch.exp(-0.5 * (offsets[None] / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).to(pictures.device)
+    flat = pictures.reshape(n, lights * c, h, w)
+    for dim in (2, 3):
+        reach = min(_BLUR_REACH, flat.shape[dim] - 1)
+        padding = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
+        padded = F.pad(flat, padding, mode="reflect")
+        blurred = torch.zeros_like(flat)
+        for i in range(-reach, reach + 1):  # seven shifts, not samples
+            part = padded.narrow(dim, reach + i, flat.shape[dim])
+            blurred += part * kernel[:, _BLUR_REACH + i, None, None, None]
+        flat = blurred
+    return flat.reshape(pictures.shape)
+
+
+def _recolour(pictures: Tensor, config: RandomColor, draws: _Draws, changed: Tensor) -> Tensor:
+    """Brightness, contrast, saturation and hue of [2N, L, 3, H, W] as one colour matrix for each of N pairs.
+
+    Contrast pulls towards the mean grey of the sample's picture and of the golden's alike, so that a pair stays
+    one.
+    """
+    n = draws.count
+
+    def factor(reach: float) -> Tensor:
+        return torch.where(changed, draws.uniform(max(0.0, 1 - reach), 1 + reach), torch.ones(n))
+
+    brightness, contrast, saturation = (
+        factor(config.brightness), factor(config.contrast), factor(config.saturation),
+    )  # fmt: skip
+    turn = draws.uniform(-config.hue, config.hue) * changed * 360
+    grey = torch.tensor(_GREY)
+    desaturate = grey.expand(3, 3)[None]
+    saturate = saturation[:, None, None] * torch.eye(3) + (1 - saturation)[:, None, None] * desaturate
+    matrix = (_hue_matrix(turn) @ saturate) * (brightness * contrast)[:, None, None]
+    matrix = matrix.to(pictures.device)
+    stacked = pictures.reshape(2, n, *pictures.shape[1:])
+    mean = torch.einsum("pnlchw,c->n", stacked, grey.to(pictures.device)) / (
+        2 * stacked[0, 0, :, 0].numel()
+    )  # fmt: skip
+    offset = mean * (brightness * (1 - contrast)).to(pictures.device)
+    mixed = torch.einsum("ndc,pnlchw->pnldhw", matrix, stacked) + offset[None, :, None, None, None, None]
+    result: Tensor = mixed.reshape(pictures.shape)
+    return result
+
+
+def _hue_matrix(degrees: Tensor) -> Tensor:
+    """[N] degrees -> [N, 3, 3]: a turn of the chroma plane of YIQ, which leaves the luma as it is."""
+    to_yiq = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], dtype=torch.float64)
+    turn = torch.zeros(len(degrees), 3, 3, dtype=torch.float64)
+    radians = degrees.double() * (math.pi / 180)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = radians.cos()
+    turn[:, 1, 2], turn[:, 2, 1] = -radians.sin(), radians.sin()
+    turned: Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    return turned.float()

@@ -1,0 +1,110 @@
+"""From two pictures to a verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldenpair.checkpoint import load_task, read_checkpoint
+from goldenpair.data.audit import audit, refuse
+from goldenpair.data.cache import as_picture, decode
+from goldenpair.data.table import PairTable, read_table
+from goldenpair.devices import first_device
+from goldenpair.errors import DataError, InputError
+from goldenpair.evaluation import score_pictures, score_table
+from goldenpair.run import ProgressCallback
+from goldenpair.specs.common import NetworkSpec
+
+Picture = str | Path | bytes | NDArray[np.uint8]
+"""A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one part. ERROR, with its reason in `error`, where no score can be trusted; never PASS then."""
+
+    verdict: Literal["PASS", "FAIL", "ERROR"]
+    score: float | None
+    """Higher for pairs that differ more; None for ERROR."""
+    cutoff: float
+    error: str = ""
+
+    @classmethod
+    def of(cls, score: float, cutoff: float, error: str = "") -> "Verdict":
+        """FAIL if and only if a finite score exceeds the cutoff."""
+        if error or not math.isfinite(score):
+            return cls("ERROR", None, cutoff, error or "the network gave no number")
+        return cls("FAIL" if score > cutoff else "PASS", score, cutoff)
+
+
+class Inspector:
+    """A trained model that inspects pairs.
+
+    `checkpoint` is a `.pth` of ours, or of TAO together with its `spec`. `cutoff` overrides the spec's. Raises
+    CheckpointError if the checkpoint cannot be used.
+    """
+
+    def __init__(self, checkpoint: str | Path, spec: NetworkSpec | None = None, cutoff: float | None = None):
+        self._task, self.spec = load_task(read_checkpoint(checkpoint), spec)
+        self._device = first_device(self.spec.inference, "inspection")
+        self._task.model.to(self._device)
+        self.cutoff = self.spec.cutoff("inference")[0] if cutoff is None else cutoff
+
+    @property
+    def lights(self) -> tuple[str, ...]:
+        """The lights in the order in which their pictures are given; empty for one picture."""
+        return self._task.layout.lights
+
+    def inspect(self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]) -> Verdict:
+        """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
+
+        A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of
+        pictures.
+        """
+        try:
+            pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
+        except DataError as error:
+            return Verdict.of(math.nan, self.cutoff, str(error))
+        return Verdict.of(score_pictures(self._task, pair[0], pair[1], self._device), self.cutoff)
+
+    def inspect_table(
+        self, csv_path: str | Path, images_dir: str | Path, progress: ProgressCallback | None = None
+    ) -> list[Verdict]:
+        """One verdict for each row of a table, in its order. Raises DataError if the table cannot be used."""
+        table = read_table(csv_path, images_dir)
+        refuse({table.source: audit(table, self._task.layout, needs_label=False, needs_all_files=False)})
+        return self.verdicts(table, progress)
+
+    def verdicts(self, table: PairTable, progress: ProgressCallback | None = None) -> list[Verdict]:
+        """One verdict for each row of a table that was read and checked."""
+        pairs = self.spec.pairs
+        found = score_table(
+            self._task, table, self._device, batch_size=pairs.batch_size, workers=pairs.workers, progress=progress
+        )
+        return [
+            Verdict.of(score, self.cutoff, found.errors.get(row, "")) for row, score in enumerate(found.score.tolist())
+        ]
+
+    def _pictures(self, role: str, given: Picture | Sequence[Picture]) -> NDArray[np.uint8]:
+        """uint8 [L, 3, H, W]."""
+        layout = self._task.layout
+        sources: list[Picture]
+        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim == 3):
+            sources = [given]
+        else:
+            sources = list(given)
+        if len(sources) != len(layout.suffixes):
+            wanted = f"one for each of {', '.join(layout.lights)}" if layout.lights else "one"
+            raise InputError(f"{role}: {len(sources)} pictures given; this model wants {wanted}")
+        return np.stack(
+            [
+                as_picture(source, layout.height, layout.width, f"{role} picture {i + 1}")
+                if isinstance(source, np.ndarray)
+                else decode(source, layout.height, layout.width)
+                for i, source in enumerate(sources)
+            ]
+        )

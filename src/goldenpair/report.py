@@ -1,0 +1,136 @@
+"""What people look at after an evaluation: the figures as a table, the parts as a contact sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rich.table import Table
+
+from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint
+from goldenpair.run import whole_file
+
+_TILE = 88  # height of a picture on the sheet, in pixels
+_GAP = 6
+_TEXT = 300
+_COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
+
+
+def kpi_table(metrics: Metrics) -> Table:
+    """The figures that decide whether a model may run on a line, with the counts behind them."""
+    table = Table(title=f"{metrics.parts} parts, {metrics.defects} of them defective", title_justify="left")
+    for column in ("figure", "value", "from", "95 % interval"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    point = metrics.point
+    table.add_section()
+    _add(table, f"capture at cutoff {point.cutoff:.4g}", point.capture)
+    _add(table, "escapes", point.escapes)
+    _add(table, "false calls", point.false_calls, ppm=True)
+    table.add_section()
+    for at in metrics.at_capture:
+        if at.point is None:
+            table.add_row(f"false calls at {at.target:.0%} capture", "not measurable", "no defects", "")
+        else:
+            name = f"false calls at {at.target:.0%} capture (cutoff {at.point.cutoff:.4g})"
+            _add(table, name, at.point.false_calls, ppm=True)
+    table.add_section()
+    for name, value in (("AUROC", metrics.auroc), ("average precision", metrics.average_precision)):
+        said = "not measurable: only one class" if value is None else f"{value:.4f}"
+        table.add_row(name, said, f"{metrics.defects} + {metrics.good}", "")
+    if metrics.errors:
+        table.add_row("parts without a score (ERROR)", str(metrics.errors), f"of {metrics.parts}", "")
+    return table
+
+
+def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
+    """Capture and false calls over cutoffs, as on NVIDIA's model card."""
+    table = Table(title="What other cutoffs would do", title_justify="left")
+    for column in ("cutoff", "capture", "false calls"):
+        table.add_column(column, justify="right")
+    for point in points:
+        table.add_row(f"{point.cutoff:g}", _percent(point.capture), _percent(point.false_calls))
+    return table
+
+
+def _add(table: Table, name: str, rate: Rate, ppm: bool = False) -> None:
+    if rate.value is None or rate.low is None or rate.high is None:
+        table.add_row(name, "not measurable", "0 of 0", "")
+        return
+    value = f"{rate.value:.2%}" + (f" = {rate.ppm:,.0f} ppm" if ppm else "")
+    table.add_row(name, value, f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}")
+
+
+def _percent(rate: Rate) -> str:
+    return "-" if rate.value is None else f"{rate.value:.2%} ({rate.count} of {rate.of})"
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A part on a contact sheet: uint8 [L, 3, H, W] pictures and what was said of it."""
+
+    golden: NDArray[np.uint8]
+    sample: NDArray[np.uint8]
+    name: str
+    label: str
+    score: float
+    verdict: str
+
+    @property
+    def kind(self) -> str:
+        if self.verdict == "ERROR":
+            return "error"
+        if self.label and (self.label == "PASS") != (self.verdict == "PASS"):
+            return "escape" if self.verdict == "PASS" else "false call"
+        return "right"
+
+
+def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int = 24) -> list[int]:
+    """Which parts a person should look at first.
+
+    The worst false calls and the worst escapes, up to a third of `limit` each, then the right verdicts that were
+    nearest to the cutoff, defects and good parts in turn. Parts without a score are not among them.
+    """
+    rows = np.flatnonzero(np.isfinite(score))
+    distance = np.abs(score - cutoff)
+    fails = score > cutoff
+    worst_first, nearest_first = rows[np.argsort(-distance[rows])], rows[np.argsort(distance[rows])]
+    false_calls = [row for row in worst_first if fails[row] and not is_defect[row]][: limit // 3]
+    escapes = [row for row in worst_first if not fails[row] and is_defect[row]][: limit // 3]
+    right = [row for row in nearest_first if fails[row] == is_defect[row]]
+    defects = [row for row in right if is_defect[row]]
+    good = [row for row in right if not is_defect[row]]
+    left = limit - len(false_calls) - len(escapes)
+    half = max(left // 2, left - len(defects))
+    chosen = [*false_calls, *escapes, *defects[: left - min(half, len(good))], *good[:half]]
+    return [int(row) for row in chosen[:limit]]
+
+
+def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
+    """Write a PNG with a line for each part: golden | sample | what was said of it."""
+    shape = rows[0].golden.shape if rows else (1, 3, 1, 1)
+    lights, height, width = shape[0], shape[2], shape[3]
+    scale = max(_TILE / height, 0.25)
+    tile = (max(1, round(width * scale)), max(1, round(height * scale)))
+    strip = lights * (tile[0] + 2)
+    page = Image.new("RGB", (2 * strip + _TEXT + 4 * _GAP, 34 + 22 + len(rows) * (tile[1] + _GAP) + _GAP), "white")
+    draw = ImageDraw.Draw(page)
+    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
+    draw.text((_GAP, 8), title, "black", font)
+    places = (_GAP, strip + 2 * _GAP, 2 * strip + 3 * _GAP)
+    for place, heading in zip(places, ("golden", "sample", "score and verdict"), strict=True):
+        draw.text((place, 36), heading, (90, 90, 90), small)
+    for i, row in enumerate(rows):
+        top = 58 + i * (tile[1] + _GAP)
+        for place, pictures in zip(places, (row.golden, row.sample), strict=False):
+            for light, picture in enumerate(pictures):
+                image = Image.fromarray(picture.transpose(1, 2, 0)).resize(tile, Image.Resampling.BICUBIC)
+                page.paste(image, (place + light * (tile[0] + 2), top))
+        colour = _COLOURS[row.kind]
+        draw.text((places[2], top), f"{row.score:.4g}  {row.verdict}", colour, font)
+        said = row.kind.upper() if row.kind != "right" else "right"
+        draw.text((places[2], top + 22), f"{said}; labelled {row.label}", colour, small)
+        draw.text((places[2], top + 40), row.name, (90, 90, 90), small)
+    with whole_file(path) as temporary:
+        page.save(temporary, "PNG")

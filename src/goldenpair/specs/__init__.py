@@ -1,0 +1,1 @@
+"""Specs: every option declared once; files, overrides, schemas and templates are computed from that."""

@@ -1,0 +1,326 @@
+"""Sections that several networks share, with TAO's names and command-line defaults.
+
+Where TAO has two defaults the command-line one holds here, unless it cannot work: then TAO's template default,
+and the description says so.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+
+from goldenpair.specs.fields import MISSING, Section, option, section
+
+_TRT = "only tao-deploy's engines use it"
+_LIGHTS = {"LowAngleLight": 0, "SolderLight": 1, "UniformLight": 2, "WhiteLight": 3}
+_MLOPS = "Weights & Biases is not connected; TensorBoard files are always written"
+
+
+class SplitFiles(Section):
+    csv_path: str = option(MISSING, "Table of the split: input_path, golden_path, label, object_name")
+    images_dir: str = option(MISSING, "Folder that input_path and golden_path start from")
+
+
+class GridMap(Section):
+    x: int = option(2, "Columns", ge=1)
+    y: int = option(2, "Rows", ge=1)
+
+
+class RandomFlip(Section):
+    vflip_probability: float = option(0.5, "Chance of a vertical flip", ge=0, le=1, automl=True)
+    hflip_probability: float = option(0.5, "Chance of a horizontal flip", ge=0, le=1, automl=True)
+    enable: bool = option(True, "Switch of this step", automl=True)
+
+
+class RandomRotate(Section):
+    rotate_probability: float = option(0.5, "Chance of a rotation", ge=0, le=1, automl=True)
+    angle_list: list[float] = option(
+        [90.0, 180.0, 270.0], "Angles in degrees, one of which is drawn (TAO draws from the first three only)"
+    )
+    enable: bool = option(True, "Switch of this step", automl=True)
+
+    @model_validator(mode="after")
+    def _has_angles(self) -> "RandomRotate":
+        if self.enable and not self.angle_list:
+            raise ValueError("angle_list is empty; give at least one angle or set enable: false")
+        return self
+
+
+class RandomColor(Section):
+    brightness: float = option(0.3, "Largest relative change of brightness", ge=0, le=2, automl=True)
+    contrast: float = option(0.3, "Largest relative change of contrast", ge=0, le=2, automl=True)
+    saturation: float = option(0.3, "Largest relative change of saturation", ge=0, le=2, automl=True)
+    hue: float = option(0.3, "Largest turn of the colour circle, as a share of it", ge=0, le=0.5, automl=True)
+    enable: bool = option(True, "Switch of this step", automl=True)
+    color_probability: float = option(
+        0.5, "Chance of a colour change (in TAO it is the chance of none)", ge=0, le=1, automl=True
+    )
+
+
+class RelativeJitter(Section):
+    """Golden and sample changed apart from each other by a little, so that the network learns to forgive
+    misregistration and exposure: not in TAO, and off unless asked for."""
+
+    enable: bool = option(False, "Switch of this step (needs augment: true)", start=True)
+    max_shift: float = option(0.04, "Largest shift, as a share of the picture's side", ge=0, le=0.5)
+    max_rotation: float = option(2.0, "Largest turn in degrees", ge=0, le=45)
+    max_exposure: float = option(0.1, "Largest relative change of exposure", ge=0, lt=1)
+
+
+class AugmentationConfig(Section):
+    rgb_input_mean: list[float] = option(
+        [0.485, 0.456, 0.406], "Mean of each colour channel, on a scale of 0 to 1", length=3
+    )
+    rgb_input_std: list[float] = option(
+        [0.229, 0.224, 0.225],
+        "Standard deviation of each colour channel",
+        length=3,
+        tao_template=[0.226, 0.226, 0.226],
+    )
+    random_flip: RandomFlip = section(RandomFlip, "Flips, the same for golden and sample")
+    random_rotate: RandomRotate = section(RandomRotate, "Turns, the same for golden and sample")
+    random_color: RandomColor = section(RandomColor, "Colour changes, the same for golden and sample")
+    with_random_blur: bool = option(True, "Blur half of the pairs with a Gaussian of up to 1 pixel")
+    with_random_crop: bool = option(True, "Enlarge a random part (80 to 100 % of the area) of half of the pairs")
+    relative_jitter: RelativeJitter = section(
+        RelativeJitter, "Move, turn and expose golden and sample apart by a little"
+    )
+    augment: bool = option(False, "Master switch of all augmentation", automl=True, start=True)
+
+    @model_validator(mode="after")
+    def _std_is_positive(self) -> "AugmentationConfig":
+        if any(value <= 0 for value in self.rgb_input_std):
+            raise ValueError(f"rgb_input_std is {self.rgb_input_std}; every value must be greater than 0")
+        return self
+
+
+class Cache(Section):
+    """Pictures are decoded once and kept ready in a folder that may be deleted at any time."""
+
+    enable: bool = option(True, "Keep decoded pictures on disk between runs")
+    dir: str | None = option(None, "Folder of the cache; unset: goldenpair in the user's cache folder")
+    limit_gb: float = option(20.0, "Size beyond which the oldest entries are removed, in GB", gt=0)
+
+
+class Dataset(Section):
+    train_dataset: SplitFiles = section(SplitFiles, "What training learns from", needed_by=("train",))
+    validation_dataset: SplitFiles = section(
+        SplitFiles, "What training is checked on after each epoch", needed_by=("train",)
+    )
+    test_dataset: SplitFiles = section(SplitFiles, "What evaluate reads", needed_by=("evaluate",))
+    infer_dataset: SplitFiles = section(
+        SplitFiles, "What inference reads; needs no label column", needed_by=("inference",)
+    )
+    image_ext: str = option(
+        ".jpg", "File extension of the pictures, with its dot (TAO's command-line default, null, cannot work)"
+    )
+    batch_size: int = option(32, "Pairs per step, in every action", ge=1, tao_template=8, start=16)
+    workers: int = option(8, "Threads that decode pictures", ge=0, tao_template=1, start=2)
+    fpratio_sampling: float = option(
+        0.1,
+        "Defects drawn in training for each PASS pair, whatever the table holds",
+        ge=0,
+        le=1,
+        automl=True,
+        start=0.5,
+    )
+    num_input: int = option(
+        4, "Number of lights, as in input_map (TAO's command-line default, 8, fits no input_map)", ge=1
+    )
+    input_map: dict[str, int] | None = option(
+        None,
+        "Lights in the order of their joining: the key is the file suffix; unset: one picture without a suffix",
+        tao_template=_LIGHTS,
+        start=_LIGHTS,
+    )
+    grid_map: GridMap | None = option(
+        None,
+        "Columns x and rows y of concat_type grid",
+        tao_template={"x": 2, "y": 2},
+        start={"x": 2, "y": 2},
+    )
+    concat_type: Literal["linear", "grid"] | None = option(
+        None, "How lights are joined: linear stacks them vertically; unset: linear", start="linear",
+        tao_template="linear",
+    )  # fmt: skip
+    image_width: int = option(128, "Width that each picture is resized to, in pixels", ge=1, alias="input_width")
+    image_height: int = option(128, "Height that each picture is resized to, in pixels", ge=1, alias="input_height")
+    augmentation_config: AugmentationConfig = section(AugmentationConfig, "Normalisation and augmentation")
+    cache: Cache = section(Cache, "Where decoded pictures are kept")
+
+    def problems(self, action: str) -> list[str]:
+        """What does not fit together here, one sentence each; asked when an action is to run."""
+        found = []
+        lights = len(self.input_map or {}) or 1
+        if self.num_input != lights:
+            named = f"dataset.input_map names {lights}: {', '.join(self.input_map)}" if self.input_map else (
+                "dataset.input_map is empty, which means one picture without a light suffix"
+            )  # fmt: skip
+            found.append(f"dataset.num_input: it is {self.num_input}, but {named}; make the two agree")
+        grid = self.grid_map
+        if self.concat_type == "grid" and grid is None:
+            found.append("dataset.grid_map: concat_type is grid; give x (columns) and y (rows)")
+        elif self.concat_type == "grid" and grid is not None and grid.x * grid.y != lights:
+            places = f"{grid.x} x {grid.y} = {grid.x * grid.y} places"
+            found.append(f"dataset.grid_map: {places} for {lights} lights; make the two agree")
+        if not self.image_ext.startswith("."):
+            found.append(f"dataset.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
+        if action == "train" and self.batch_size < 2:
+            found.append("dataset.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
+        return found
+
+
+class Wandb(Section):
+    enable: bool = option(True, "Log to Weights & Biases", no_effect=_MLOPS)
+    project: str = option("TAO Toolkit", "Project", no_effect=_MLOPS)
+    entity: str | None = option("", "Team or user", no_effect=_MLOPS)
+    group: str | None = option("", "Group of runs", no_effect=_MLOPS)
+    tags: list[str] = option(
+        ["training", "tao-toolkit"], "Tags of the run", no_effect=_MLOPS, tao_template=["tao-toolkit"]
+    )
+    reinit: bool = option(False, "Allow several runs in one process", no_effect=_MLOPS)
+    sync_tensorboard: bool = option(False, "Copy TensorBoard's events", no_effect=_MLOPS)
+    save_code: bool = option(False, "Upload the code", no_effect=_MLOPS)
+    name: str = option(
+        "TAO Toolkit training experiment",
+        "Name of the run",
+        no_effect=_MLOPS,
+        tao_template="TAO Toolkit Training",
+    )
+    run_id: str = option("", "Run to continue", no_effect=_MLOPS)
+
+
+class Devices(Section):
+    """Which GPUs an action runs on; a machine without one uses its CPU."""
+
+    num_gpus: int = option(1, "Number of GPUs, reconciled with gpu_ids: the larger wish wins", ge=1, popular=True)
+    gpu_ids: list[int] = option([0], "Indices of the GPUs", popular=True)
+    num_nodes: int = option(1, "Number of machines", ge=1, popular=True)
+
+
+class Cudnn(Section):
+    benchmark: bool = option(False, "Let cuDNN time its algorithms and keep the fastest (GPU only)")
+    deterministic: bool = option(True, "Prefer algorithms that repeat exactly (GPU only)")
+
+
+class Checkpointer(Section):
+    enable_topk: bool = option(False, "Keep the best checkpoints by a metric, beside the periodic ones")
+    replace_periodic: bool = option(False, "Keep only the best checkpoints; *_latest.pth is the best one")
+    monitor: str | None = option(None, "Any logged metric; unset: val_loss")
+    mode: Literal["min", "max"] | None = option(None, "Which direction is better; unset: min")
+    save_top_k: int = option(1, "How many best checkpoints to keep", ge=1)
+    filename: str = option("model_best_{epoch:03d}", "File name pattern of the best checkpoints")
+    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder")
+    auto_insert_metric_name: bool = option(False, "Write metric=value into the file name")
+
+
+class Tensorboard(Section):
+    enabled: bool = option(False, "Also log histograms of the weights and pictures of pairs")
+    infrequent_logging_frequency: int = option(2, "Every how many epochs to log those", ge=1)
+
+
+class TrainCommon(Devices):
+    """What training has in every network."""
+
+    seed: int = option(1234, "Seed of everything random; -1 leaves it to chance", ge=-1)
+    cudnn: Cudnn = section(Cudnn, "Choices of the GPU library")
+    num_epochs: int = option(10, "Epochs after which training ends", ge=1, popular=True)
+    checkpoint_interval: int = option(1, "Save every so many epochs or steps", ge=1, popular=True)
+    checkpoint_interval_unit: Literal["epoch", "step"] = option("epoch", "Unit of checkpoint_interval")
+    validation_interval: int = option(1, "Validate every so many epochs", ge=1, popular=True)
+    resume_training_checkpoint_path: str | None = option(
+        None, "Checkpoint to go on from; unset: the newest in the train folder, if there is one"
+    )
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/train")
+    checkpointer: Checkpointer = section(Checkpointer, "Keeping the best checkpoints")
+    tensorboard: Tensorboard = section(Tensorboard, "What goes to TensorBoard")
+    clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, tao_template=1.0)
+    pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from")
+
+    @model_validator(mode="after")
+    def _intervals_fit(self) -> "TrainCommon":
+        intervals = {"validation_interval": self.validation_interval}
+        if self.checkpoint_interval_unit == "epoch":
+            intervals["checkpoint_interval"] = self.checkpoint_interval
+        if self.tensorboard.enabled:
+            intervals["tensorboard.infrequent_logging_frequency"] = self.tensorboard.infrequent_logging_frequency
+        wrong = [f"{name} is {value}" for name, value in intervals.items() if value > self.num_epochs]
+        if wrong:
+            raise ValueError(f"{' and '.join(wrong)}, more than num_epochs, which is {self.num_epochs}")
+        return self
+
+
+class ScoringCommon(Devices):
+    """What evaluate and inference share."""
+
+    checkpoint: str = option(MISSING, "Checkpoint to score with", start="${results_dir}/train/oi_model_latest.pth")
+    trt_engine: str | None = option(None, "TensorRT engine", no_effect=_TRT)
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/<action>")
+    cutoff: float | None = option(
+        None, "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO", ge=0
+    )
+
+
+class Calibration(Section):
+    cal_image_dir: list[str] | str = option(MISSING, "Folders of calibration pictures")
+    cal_cache_file: str = option(MISSING, "Calibration cache file")
+    cal_batch_size: int = option(1, "Batch size of the calibration", ge=1, popular=True)
+    cal_batches: int = option(1, "Batches of the calibration", ge=1, popular=True)
+
+
+class TensorRt(Section):
+    workspace_size: int = option(1024, "Workspace in MB", ge=0)
+    min_batch_size: int = option(1, "Smallest batch of the profile", ge=1, popular=True)
+    opt_batch_size: int = option(1, "Batch that the engine is tuned for", ge=1, popular=True)
+    max_batch_size: int = option(1, "Largest batch of the profile", ge=1, popular=True)
+    layers_precision: list[str] | None = option([], "Layers with a precision of their own, as layer:precision")
+    data_type: str = option("fp32", "Precision of the engine, fp32 or fp16", tao_template="fp32,fp16")
+    calibration: Calibration = section(Calibration, "INT8 calibration")
+
+
+class GenTrtEngine(Section):
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/gen_trt_engine")
+    gpu_id: int = option(0, "GPU to build on", ge=0, popular=True)
+    onnx_file: str = option(MISSING, "ONNX file to build from")
+    trt_engine: str | None = option(MISSING, "Engine file to write")
+    timing_cache: str | None = option(None, "Timing cache file")
+    batch_size: int = option(-1, "Batch size of the ONNX file; -1: dynamic", ge=-1, popular=True)
+    verbose: bool = option(False, "Say more")
+    tensorrt: TensorRt = section(TensorRt, "How to build")
+
+
+class NetworkSpec(Section):
+    """The root of every network's spec, and what the rest of the package has to know of each."""
+
+    network: ClassVar[str]
+    title: ClassVar[str]
+    """The network's name in status messages."""
+    latest_checkpoint: ClassVar[str]
+    """File name under which the newest checkpoint of a training run can always be found."""
+
+    model_name: str | None = option(None, "Name for launchers", no_effect="only NVIDIA's launchers read it")
+    encryption_key: str | None = option(
+        None, "Passphrase", no_effect="nothing is encrypted, in TAO neither; it is never written to a file"
+    )
+    results_dir: str | None = option(
+        "", "Folder of all results; each action writes to <results_dir>/<action>", start="results"
+    )
+    wandb: Wandb = section(Wandb, "Weights & Biases")
+    model: Section = section(Section, "The network")
+    dataset: Section = section(Section, "Tables, pictures, lights and augmentation")
+    train: TrainCommon = section(TrainCommon, "Training")
+    evaluate: ScoringCommon = section(ScoringCommon, "Evaluation")
+    export: Section = section(Section, "Export")
+    inference: ScoringCommon = section(ScoringCommon, "Inference")
+
+    @property
+    def pairs(self) -> Dataset:
+        """The section that describes the tables of pairs."""
+        raise NotImplementedError
+
+    def problems(self, action: str) -> list[str]:
+        """What does not fit together when `action` is to run, as lines `path: sentence`."""
+        raise NotImplementedError
+
+    def cutoff(self, action: str) -> tuple[float, str]:
+        """The cutoff of `action`, and the option that it comes from."""
+        raise NotImplementedError

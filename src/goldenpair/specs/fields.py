@@ -1,0 +1,124 @@
+"""How an option is declared: once, with everything that is said of it anywhere.
+
+A spec is a tree of pydantic models. Each leaf is an `option`, each branch a `section`. Validation, JSON schema,
+commented template and docs table read what is declared here and nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.fields import FieldInfo
+
+MISSING = "???"  # OmegaConf's mark for a value that the user has to give
+_EXTRA = "x-goldenpair"
+
+
+class Section(BaseModel):
+    """A branch of a spec. Unknown keys are mistakes; numbers become text where text is wanted, as in TAO.
+
+    A spec does not change once it is checked: load it again with other overrides instead.
+    """
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: Any) -> Any:
+        # pydantic reads true as 1; in a spec `num_epochs: true` is a slip of the pen
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
+            raise ValueError("true and false are not numbers")
+        return value
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What an option's declaration says beyond type, default, bounds and description.
+
+    `start` is what a template written by `goldenpair spec` proposes and `tao_template` what TAO's own templates
+    propose, each None where it is the default. `needed_by` names the actions that cannot run while the value is
+    `???`. `no_effect` says why an option that TAO accepts changes nothing here.
+    """
+
+    popular: bool = False
+    automl: bool = False
+    start: Any = None
+    tao_template: Any = None
+    needed_by: tuple[str, ...] = ()
+    no_effect: str = ""
+    alias: str = ""
+
+
+def meta(field: FieldInfo) -> Meta:
+    extra = field.json_schema_extra
+    found = extra.get(_EXTRA) if isinstance(extra, dict) else None
+    if not isinstance(found, dict):
+        return Meta()
+    return Meta(**{**found, "needed_by": tuple(found.get("needed_by", ()))})  # type: ignore[arg-type]
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    said = {key: value for key, value in values.items() if value not in (None, False, "", (), [])}
+    if "needed_by" in said:
+        said["needed_by"] = list(said["needed_by"])
+    return {_EXTRA: said} if said else {}
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    length: int | None = None,
+    popular: bool = False,
+    automl: bool = False,
+    start: Any = None,
+    tao_template: Any = None,
+    needed_by: tuple[str, ...] = (),
+    no_effect: str = "",
+    alias: str = "",
+) -> Any:
+    """Declare a leaf. Bounds hold everywhere; `length` fixes the length of a list. See Meta for the rest."""
+    extra = _said(
+        {
+            "popular": popular,
+            "automl": automl,
+            "start": start,
+            "tao_template": tao_template,
+            "needed_by": needed_by,
+            "no_effect": no_effect,
+            "alias": alias,
+        }
+    )
+    return Field(
+        default=default,  # pydantic copies a list for every spec
+        description=description,
+        ge=ge,
+        gt=gt,
+        le=le,
+        lt=lt,
+        min_length=length,
+        max_length=length,
+        json_schema_extra=extra or None,
+    )
+
+
+def section(kind: type[Section], description: str, *, needed_by: tuple[str, ...] = ()) -> Any:
+    """Declare a branch. `needed_by` holds for every mandatory value below it."""
+    return Field(
+        default_factory=kind,
+        description=description,
+        json_schema_extra=_said({"needed_by": needed_by}) or None,
+    )
+
+
+def subsection(field: FieldInfo) -> type[Section] | None:
+    """The model behind a branch, also behind an optional one; None for a leaf."""
+    candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+    for kind in candidates:
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None

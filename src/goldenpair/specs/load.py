@@ -1,0 +1,319 @@
+"""From a file and `key=value` overrides to a checked spec, with every mistake in one message.
+
+OmegaConf reads YAML and JSON and resolves `${a.b}`; pydantic checks. A reference is looked up in the defaults
+merged with the file, so it may point to an option that the file leaves out.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from pydantic import ValidationError
+
+from goldenpair.errors import SpecError
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.fields import MISSING, Section, meta, subsection
+from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+
+SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec,)}
+
+Plain = dict[str, Any]
+S = TypeVar("S", bound=Section)
+
+
+def spec_class(network: str) -> type[NetworkSpec]:
+    if network not in SPECS:
+        raise SpecError("the command", [f"{network!r} is no network; there is {', '.join(SPECS)}"])
+    return SPECS[network]
+
+
+def default_spec(network: str, overrides: Sequence[str] = ()) -> NetworkSpec:
+    """The spec that an empty file gives, with `key=value` overrides."""
+    return load_spec(network, {}, overrides)
+
+
+def load_spec(
+    network: str,
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    action: str | None = None,
+) -> NetworkSpec:
+    """Read, merge, resolve and check a spec.
+
+    `source` is a YAML or JSON file or the mapping it would hold. `overrides` are texts such as
+    `train.num_epochs=3` or `train.gpu_ids=[0,1]`. With an `action`, the values that it cannot run without
+    must be there.
+
+    Raises SpecError that lists every mistake with its path, its value and what is allowed.
+    """
+    kind = spec_class(network)
+    spec, plain, problems = _checked(kind, source, overrides)
+    if action is not None:
+        problems += _not_given(kind, plain, action)
+        problems += spec.problems(action) if spec else []
+    return _sure(spec, source, problems)
+
+
+def load_section(kind: type[S], overrides: Sequence[str]) -> S:
+    """A section by itself, such as the options of a command, from its defaults and `key=value` overrides."""
+    section, _, problems = _checked(kind, {}, overrides)
+    return _sure(section, {}, problems)
+
+
+def _checked(
+    kind: type[S], source: str | Path | Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[S | None, Plain, list[str]]:
+    given = dict(source) if isinstance(source, Mapping) else _read(Path(source))
+    problems: list[str] = []
+    given = _without_gpu_wishes(_canonical(kind, given, "", problems), overrides)
+    for override in overrides:
+        given = _merge(kind, given, _canonical(kind, _parse(override, problems), "", problems))
+    plain = _resolve(_merge(kind, kind().model_dump(), given), problems)
+    return _validate(kind, plain, problems), plain, problems
+
+
+def _sure(section: S | None, source: str | Path | Mapping[str, Any], problems: list[str]) -> S:
+    if problems or section is None:
+        name = "what was given" if isinstance(source, Mapping) else f"the spec {source}"
+        raise SpecError(name, sorted(set(problems), key=problems.index))
+    return section
+
+
+def without_effect(spec: NetworkSpec, sections: Iterable[str]) -> list[str]:
+    """One sentence for each option that was changed from its default and changes nothing, below `sections`."""
+    return [
+        f"{path} is accepted and has no effect: {meta(field).no_effect}"
+        for path, field, value in walk(spec)
+        if meta(field).no_effect and path.split(".")[0] in sections
+        if value != field.get_default(call_default_factory=True)
+    ]
+
+
+def walk(spec: Section, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every leaf as (dotted path, its FieldInfo, its value), in the order of declaration."""
+    for key, field in type(spec).model_fields.items():
+        value = getattr(spec, key)
+        if isinstance(value, Section):
+            yield from walk(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", field, value
+
+
+def _read(path: Path) -> Plain:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SpecError(f"the spec {path}", [f"there is no such file (looked in {Path.cwd()})"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"the spec {path}", [f"cannot be read: {error}"]) from None
+    return _as_mapping(text, f"the spec {path}")
+
+
+def _as_mapping(text: str, name: str) -> Plain:
+    try:
+        config = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+    except yaml.YAMLError as error:
+        raise SpecError(name, [f"is not YAML or JSON: {' '.join(str(error).split())}"]) from None
+    except (OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise SpecError(name, [f"cannot be used: {' '.join(str(error).split())}"]) from None
+    if not isinstance(config, DictConfig):
+        raise SpecError(name, ["holds no 'key: value' pairs"])
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _parse(override: str, problems: list[str]) -> Plain:
+    key, equals, _ = override.partition("=")
+    if not equals or not key.strip("+ "):
+        problems.append(f"override {override!r}: expected key.path=value, as in train.num_epochs=3")
+        return {}
+    # TAO's containers take {a:0} for a mapping; YAML wants a blank after the colon
+    spaced = re.sub(r"([{,]\s*[\w.-]+):(?=\S)", r"\1: ", override.lstrip("+"))
+    try:
+        parsed = OmegaConf.from_dotlist([spaced])
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        problems.append(f"override {override!r}: {' '.join(str(error).split())}")
+        return {}
+    plain = OmegaConf.to_container(parsed, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
+
+
+def _canonical(kind: type[Section], given: Plain, prefix: str, problems: list[str]) -> Plain:
+    """Aliases under their true names; a section without content is a section left out."""
+    aliases = {meta(field).alias: key for key, field in kind.model_fields.items() if meta(field).alias}
+    result: Plain = {}
+    for key, value in given.items():
+        name = aliases.get(str(key), str(key))
+        field = kind.model_fields.get(name)
+        below = subsection(field) if field else None
+        if below and value is None and field and field.default_factory is not None:
+            continue
+        if below and isinstance(value, dict):
+            value = _canonical(below, value, f"{prefix}{name}.", problems)
+        if name in result and result[name] != value:
+            problems.append(f"{prefix}{key}: {value!r}, but {prefix}{name} (the same option) is {result[name]!r}")
+        result[name] = value
+    return result
+
+
+def _without_gpu_wishes(given: Plain, overrides: Sequence[str]) -> Plain:
+    """As in TAO: an override of num_gpus or gpu_ids stands alone, whatever the file says of the other."""
+    for override in overrides:
+        section, _, key = override.lstrip("+").partition("=")[0].partition(".")
+        if key in ("num_gpus", "gpu_ids") and isinstance(given.get(section), dict):
+            kept = {name: value for name, value in given[section].items() if name not in ("num_gpus", "gpu_ids")}
+            given = {**given, section: kept}
+    return given
+
+
+def _merge(kind: type[Section], base: Plain, over: Plain) -> Plain:
+    """`over` on top of `base`: sections merge, anything else (also a mapping such as input_map) is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        field = kind.model_fields.get(key)
+        below = subsection(field) if field else None
+        old = merged.get(key)
+        both = below is not None and isinstance(value, dict) and isinstance(old, dict)
+        merged[key] = _merge(below, old, value) if both and below and isinstance(old, dict) else value
+    return merged
+
+
+def _resolve(plain: Plain, problems: list[str]) -> Plain:
+    """Every `${a.b}` replaced by what it points to; one that cannot be is a problem and becomes `???`."""
+    config = OmegaConf.create(plain)
+
+    def value_of(node: DictConfig | ListConfig, key: Any, path: str) -> Any:
+        try:
+            value = node[key]
+            if isinstance(value, DictConfig | ListConfig):
+                return children(value, path)
+            return value
+        except InterpolationToMissingValueError:
+            return MISSING
+        except RecursionError:
+            problems.append(f"{path}: {_raw(node, key)!r} refers to itself in a circle")
+        except OmegaConfBaseException as error:
+            circle = "recursive" in str(error).lower()
+            fault = "refers to itself in a circle" if circle else "refers to nothing in this spec"
+            problems.append(f"{path}: {_raw(node, key)!r} {fault}")
+        return MISSING
+
+    def children(node: DictConfig | ListConfig, path: str) -> Any:
+        if isinstance(node, ListConfig):
+            return [value_of(node, i, f"{path}[{i}]") for i in range(len(node))]
+        dot = f"{path}." if path else ""
+        keys = [str(key) for key in node]
+        return {
+            key: MISSING
+            if OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key)
+            else value_of(node, key, f"{dot}{key}")
+            for key in keys
+        }
+
+    resolved = children(config, "")
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
+    container = OmegaConf.to_container(node, resolve=False)
+    return container[key]  # type: ignore[index]
+
+
+def _validate(kind: type[S], plain: Plain, problems: list[str]) -> S | None:
+    known = {problem.split(": ")[0] for problem in problems}
+    try:
+        return kind.model_validate(plain)
+    except ValidationError as error:
+        for mistake in error.errors():
+            path = _dotted(mistake["loc"])
+            if path not in known:  # a reference to nothing was said already
+                problems.append(f"{path}: {_sentence(kind, mistake)}")
+        return None
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+_BOUNDS = {
+    "greater_than_equal": ("ge", "must be at least"),
+    "greater_than": ("gt", "must be greater than"),
+    "less_than_equal": ("le", "must be at most"),
+    "less_than": ("lt", "must be less than"),
+}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "bool": "true or false",
+    "list": "a list such as [0, 1]",
+    "dict": "a mapping such as {a: 0, b: 1}",
+    "model": "a section with keys below it",
+}
+
+
+def _sentence(kind: type[Section], mistake: Mapping[str, Any]) -> str:
+    code, value, context = mistake["type"], mistake["input"], mistake.get("ctx", {})
+    if code == "extra_forbidden":
+        return "unknown key" + _suggestion(kind, tuple(str(part) for part in mistake["loc"]))
+    if code in _BOUNDS:
+        bound, words = _BOUNDS[code]
+        return f"{value!r} is out of bounds; it {words} {context[bound]:g}"
+    if code == "literal_error":
+        return f"{value!r} is not allowed; it must be one of {context['expected'].replace(' or ', ', ')}"
+    if code in ("too_short", "too_long"):
+        wanted = context.get("min_length", context.get("max_length"))
+        return f"{value!r} has {context['actual_length']} values; it must have {wanted}"
+    if code == "value_error":
+        said = str(context["error"])
+        return f"{value!r}: {said}" if isinstance(value, bool) else said
+    for start, words in _KINDS.items():
+        if code.startswith(start) or code.startswith("model" if start == "model" else f"{start}_"):
+            return f"{value!r} is not {words}"
+    return f"{value!r}: {mistake['msg']}"
+
+
+def _suggestion(kind: type[Section], location: tuple[str, ...]) -> str:
+    owner: type[Section] | None = kind
+    for part in location[:-1]:
+        owner = subsection(owner.model_fields[part]) if owner and part in owner.model_fields else None
+    siblings = list(owner.model_fields) if owner else []
+    near = difflib.get_close_matches(location[-1], siblings, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    elsewhere = [path for path in _paths(kind) if path.split(".")[-1] == location[-1]]
+    if elsewhere:
+        return f"; did you mean {elsewhere[0]!r}?"
+    return f"; known here: {', '.join(siblings)}" if siblings else ""
+
+
+def _paths(kind: type[Section], prefix: str = "") -> Iterator[str]:
+    for key, field in kind.model_fields.items():
+        yield f"{prefix}{key}"
+        below = subsection(field)
+        if below:
+            yield from _paths(below, f"{prefix}{key}.")
+
+
+def _not_given(kind: type[Section], plain: Plain, action: str, prefix: str = "", needed: bool = False) -> list[str]:
+    problems = []
+    for key, field in kind.model_fields.items():
+        value = plain.get(key)
+        wanted = needed or action in meta(field).needed_by
+        below = subsection(field)
+        if below and isinstance(value, dict):
+            problems += _not_given(below, value, action, f"{prefix}{key}.", wanted)
+        elif wanted and field.default == MISSING and value in (MISSING, None, ""):
+            problems.append(f"{prefix}{key}: {action} needs it ({(field.description or '').lower()})")
+    return problems

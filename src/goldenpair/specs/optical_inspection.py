@@ -1,0 +1,110 @@
+"""The spec of `optical_inspection` (SiameseOI): TAO's fields and defaults, and ours beside them."""
+
+from typing import ClassVar, Literal
+
+from goldenpair.specs.common import (
+    Dataset,
+    GenTrtEngine,
+    NetworkSpec,
+    ScoringCommon,
+    TrainCommon,
+)
+from goldenpair.specs.fields import MISSING, Section, option, section
+
+
+class Model(Section):
+    model_type: Literal["Siamese", "Siamese_1", "Siamese_3"] = option(
+        "Siamese_3", "Siamese_3 has batch norms between its linear layers; Siamese and Siamese_1 have none"
+    )
+    margin: float = option(
+        2.0,
+        "Distance that training pushes defects beyond; also the cutoff where none is set",
+        ge=1,
+        automl=True,
+    )
+    model_backbone: Literal["custom"] = option("custom", "The only backbone there is")
+    embedding_vectors: int = option(5, "Length of the embedding", ge=1)
+    imagenet_pretrained: bool = option(False, "Start from ImageNet weights", no_effect="TAO never read it")
+
+
+class Optim(Section):
+    type: Literal["Adam", "SGD"] = option("Adam", "Optimiser")
+    lr: float = option(0.0005, "Learning rate", ge=0, automl=True)
+    momentum: float = option(0.9, "Momentum, for SGD only", ge=0, le=1, automl=True)
+    weight_decay: float = option(0.0005, "Weight decay, for SGD only", ge=0)
+
+
+class Train(TrainCommon):
+    optim: Optim = section(Optim, "The optimiser")
+    loss: Literal["contrastive"] | None = option(
+        None,
+        "The loss is always contrastive",
+        tao_template="contrastive",
+        no_effect="there is only this loss",
+    )
+
+
+class Evaluate(ScoringCommon):
+    batch_size: int = option(-1, "Batch size", ge=-1, tao_template=8, no_effect="as in TAO, dataset.batch_size counts")
+
+
+class Inference(ScoringCommon):
+    batch_size: int = option(1, "Batch size", ge=-1, no_effect="as in TAO, dataset.batch_size counts")
+
+
+class Export(Section):
+    results_dir: str | None = option(None, "Folder of the results")
+    gpu_id: int = option(0, "GPU to use")
+    checkpoint: str = option(MISSING, "Checkpoint to export")
+    onnx_file: str | None = option(MISSING, "ONNX file to write")
+    opset_version: int = option(17, "ONNX opset", ge=1, tao_template=12)
+    on_cpu: bool = option(False, "Export on the CPU")
+    input_height: int = option(512, "Height of the joined picture", ge=1)
+    input_width: int = option(128, "Width of the joined picture", ge=1)
+    input_channel: int = option(3, "Colour channels", ge=1)
+    batch_size: int | None = option(-1, "Batch size; -1: dynamic", ge=-1)
+    do_constant_folding: bool = option(False, "Fold constants")
+
+
+class DatasetConvert(Section):
+    root_dataset_dir: str | None = option(None, "Root folder")
+    data_convert_output_dir: str | None = option(None, "Folder of the two tables")
+    train_pcb_dataset_dir: str | None = option(None, "Folder of the training boards' tables")
+    val_pcb_dataset_dir: str | None = option(None, "Folder of the validation boards' tables")
+    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables")
+    golden_csv_dir: str | None = option(None, "Folder of the goldens' tables")
+    project_name: str | None = option(None, "One project, or all")
+    bot_top: str | None = option(None, "TOP, BOT or all")
+
+
+class OpticalInspectionSpec(NetworkSpec):
+    """SiameseOI: two pictures, one network, a distance."""
+
+    network: ClassVar[str] = "optical_inspection"
+    title: ClassVar[str] = "Optical Inspection"
+    latest_checkpoint: ClassVar[str] = "oi_model_latest.pth"
+
+    model: Model = section(Model, "The network")
+    dataset: Dataset = section(Dataset, "Tables, pictures, lights and augmentation")
+    train: Train = section(Train, "Training")
+    evaluate: Evaluate = section(Evaluate, "Evaluation", needed_by=("evaluate",))
+    export: Export = section(Export, "Export to ONNX (not offered yet)")
+    inference: Inference = section(Inference, "Inference", needed_by=("inference",))
+    dataset_convert: DatasetConvert = section(DatasetConvert, "Conversion of a factory's tables (not offered yet)")
+    gen_trt_engine: GenTrtEngine = section(GenTrtEngine, "Building a TensorRT engine (not offered yet)")
+
+    @property
+    def pairs(self) -> Dataset:
+        return self.dataset
+
+    def problems(self, action: str) -> list[str]:
+        return self.dataset.problems(action)
+
+    def cutoff(self, action: str) -> tuple[float, str]:
+        wishes = [("evaluate.cutoff", self.evaluate.cutoff)]
+        if action == "inference":
+            wishes.insert(0, ("inference.cutoff", self.inference.cutoff))
+        for path, value in wishes:
+            if value is not None:
+                return value, path
+        return self.model.margin, "model.margin"

@@ -1,0 +1,249 @@
+"""Training from a spec: a Lightning Trainer around a Task, with TAO's file names, resume rules and status lines."""
+
+import logging
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from goldenpair import checkpoint as checkpoints
+from goldenpair.callbacks import BestCheckpoint, PeriodicCheckpoint, TensorboardDetails, WholeFiles
+from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader
+from goldenpair.devices import devices
+from goldenpair.errors import InputError, RunError, SpecError
+from goldenpair.metrics import false_alarm_rate, ranking, working_point
+from goldenpair.run import Run
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.tasks import Task, create_task
+
+log = logging.getLogger(__name__)
+
+MONITORED = ("train_loss", "train_acc", "train_fpr", "val_loss", "val_acc", "val_fpr", "val_far", "val_auroc")
+"""What best checkpoints can be ranked by; val_far is the false-call rate at 100 % capture. All but the losses and
+val_auroc are percent."""
+
+
+class _Seen:
+    """What a pass over a split has seen so far, kept on the device."""
+
+    def __init__(self) -> None:
+        self.losses: list[Tensor] = []
+        self.scores: list[Tensor] = []
+        self.labels: list[Tensor] = []
+
+    def add(self, loss: Tensor, score: Tensor, label: Tensor) -> None:
+        self.losses.append(loss.detach() * len(label))
+        self.scores.append(score.detach())
+        self.labels.append(label)
+
+    def metrics(self, split: str, cutoff: float) -> dict[str, float]:
+        """Loss, accuracy and false-call rate, and for `val` how well the scores rank; what is defined of them."""
+        score = torch.cat(self.scores).float().cpu().numpy()
+        is_defect = torch.cat(self.labels).bool().cpu().numpy()
+        point = working_point(score, is_defect, cutoff)
+        found: dict[str, float | None] = {
+            "loss": float(torch.stack(self.losses).double().sum()) / len(score),
+            "acc": 100 * (point.accuracy.value or 0.0),
+            "fpr": 100 * (point.false_calls.value or 0.0),
+        }
+        if split == "val":
+            far = false_alarm_rate(score, is_defect)
+            found |= {"far": None if far is None else 100 * far, "auroc": ranking(score, is_defect)[0]}
+        return {f"{split}_{name}": value for name, value in found.items() if value is not None}
+
+
+class PairModule(pl.LightningModule):
+    """A Task as Lightning wants it. Parameter names start with `model.`, as in TAO's checkpoints."""
+
+    def __init__(self, task: Task, run: Run, train: PairSet, validation: PairSet, seed: int):
+        super().__init__()
+        self.model = task.model
+        self.task, self.run, self.spec = task, run, run.spec
+        self.seed = seed
+        self._pairs = {"train": train, "val": validation}
+        self._cutoff = self.spec.cutoff("evaluate")[0]
+        self._seen = {"train": _Seen(), "val": _Seen()}
+        self._epoch_began = 0.0
+        self.metrics: dict[str, float] = {}
+        """The newest value of everything in MONITORED that is defined."""
+
+    def train_dataloader(self) -> TrainingLoader:
+        pairs = self.spec.pairs
+        return TrainingLoader(
+            self._pairs["train"],
+            pairs.batch_size,
+            pairs.fpratio_sampling,
+            self.seed,
+            epoch=lambda: self.current_epoch,
+            rank=self.global_rank,
+            world=self.trainer.world_size,
+        )
+
+    def val_dataloader(self) -> TableLoader:
+        # every process validates everything, so each knows the same metrics without gathering
+        return TableLoader(self._pairs["val"], self.spec.pairs.batch_size)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.task.optimizer()
+
+    def training_step(self, batch: PairBatch, _: int) -> Tensor:
+        # a generator of its own for each step, so that a resumed run draws what an unbroken one would
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        sample, golden = self.task.augment(batch.sample, batch.golden, generator)
+        loss, score = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), batch.label)
+        if not torch.isfinite(loss):
+            raise RunError(
+                f"the loss is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}; "
+                "a smaller train.optim.lr or train.clip_grad_norm=1 often helps"
+            )
+        self._seen["train"].add(loss, score, batch.label)
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.label))
+        return loss
+
+    def validation_step(self, batch: PairBatch, _: int) -> None:
+        loss, score = self.task.loss(self.task.prepare(batch.sample), self.task.prepare(batch.golden), batch.label)
+        self._seen["val"].add(loss, score, batch.label)
+
+    def on_train_start(self) -> None:
+        self.run.status("Starting Training Loop.", "STARTED")
+
+    def on_train_epoch_start(self) -> None:
+        self._epoch_began = perf_counter()
+
+    def on_validation_epoch_end(self) -> None:
+        self._conclude("val", "Eval metrics generated.")
+
+    def on_train_epoch_end(self) -> None:
+        spent = perf_counter() - self._epoch_began
+        epochs, steps = self.spec.train.num_epochs, int(self.trainer.num_training_batches)
+        left = timedelta(seconds=spent * (epochs - 1 - self.current_epoch))
+        self.run.status(
+            "Training loop in progress",
+            progress={
+                "epoch": self.current_epoch,
+                "step": self.global_step,
+                "max_epoch": epochs - 1,
+                "max_step": epochs * steps,
+                "time_per_epoch": str(timedelta(seconds=spent)),
+                "time_per_step": str(timedelta(seconds=spent / steps)),
+                "eta": str(left),
+            },
+        )
+        self._conclude("train", "Train metrics generated.")
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        log.info("Epoch %d of %d: %s (%.1f s, %s left)", self.current_epoch + 1, epochs, told, spent, _short(left))
+
+    def on_train_end(self) -> None:
+        self.run.status("Training loop complete.")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint.update(checkpoints.stamp(self.spec))
+
+    def _conclude(self, split: str, message: str) -> None:
+        seen, self._seen[split] = self._seen[split], _Seen()
+        if not seen.scores:
+            raise RunError(f"no pair of the {split} table could be read")
+        found = seen.metrics(split, self._cutoff)
+        self.metrics |= found
+        self.run.status(message, kpi=found)
+        logged = {name: value for name, value in found.items() if name != "train_loss"}
+        self.log_dict(logged, batch_size=len(seen.labels))
+
+
+def _short(time: timedelta) -> str:
+    return str(time).split(".")[0]
+
+
+def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Path | None:
+    """TAO's order: the path in the spec, else the newest in the folder, else none.
+
+    Raises InputError for a path that does not exist or does not end in .pth or .tlt.
+    """
+    wish = spec.train.resume_training_checkpoint_path
+    if not wish:
+        latest = folder / spec.latest_checkpoint
+        return latest.resolve() if latest.exists() else None
+    path = Path(wish)
+    if path.suffix not in (".pth", ".tlt"):
+        raise InputError(f"train.resume_training_checkpoint_path: {wish!r} must end in .pth or .tlt")
+    if not path.is_file():
+        raise InputError(f"train.resume_training_checkpoint_path: there is no file {wish!r}")
+    return path
+
+
+def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
+    """Train the network of the run's spec; checkpoints, TensorBoard events and status lines go to its folder."""
+    spec = run.spec
+    _check_monitor(spec)
+    found = devices(spec.train)
+    seed = spec.train.seed if spec.train.seed >= 0 else secrets.randbelow(2**31)
+    torch.manual_seed(seed)
+    task = create_task(spec)
+    log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
+    if spec.train.pretrained_model_path:
+        checkpoints.load_weights(task, checkpoints.read_checkpoint(spec.train.pretrained_model_path))
+    resume = checkpoint_to_resume(spec, run.folder)
+    if resume:
+        checkpoints.load_weights(task, checkpoints.read_checkpoint(resume))  # says clearly what does not fit
+        run.status(f"Resuming training from checkpoint: {resume}")
+        log.info("Resuming training from checkpoint: %s", resume)
+    module = PairModule(task, run, train, validation, seed)
+    steps = len(train) // min(spec.pairs.batch_size, len(train))
+    log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
+    trainer = _trainer(task, run, found, steps)
+    trainer.fit(module, ckpt_path=resume, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return module
+
+
+def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Trainer:
+    spec = run.spec
+    train, on_gpu = spec.train, on[0].type == "cuda"
+    callbacks: list[Callback] = [RichProgressBar()]
+    wish = train.checkpointer
+    if not (wish.enable_topk and wish.replace_periodic):
+        callbacks.append(
+            PeriodicCheckpoint(
+                run.folder, train.checkpoint_interval, train.checkpoint_interval_unit, spec.latest_checkpoint
+            )
+        )
+    if train.tensorboard.enabled:
+        callbacks.append(TensorboardDetails(task, train.tensorboard.infrequent_logging_frequency))
+    if wish.enable_topk:
+        latest = run.folder / spec.latest_checkpoint if wish.replace_periodic else None
+        callbacks.append(BestCheckpoint(wish, run.folder, latest))
+    return pl.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=[device.index for device in on] if on_gpu else 1,
+        num_nodes=train.num_nodes,
+        max_epochs=train.num_epochs,
+        check_val_every_n_epoch=train.validation_interval,
+        gradient_clip_val=train.clip_grad_norm or None,
+        benchmark=train.cudnn.benchmark,
+        deterministic="warn" if train.cudnn.deterministic and on_gpu else None,
+        num_sanity_val_steps=0,  # the tables were checked before
+        log_every_n_steps=min(50, steps),
+        logger=TensorBoardLogger(run.folder, version=1),
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        enable_model_summary=False,
+        enable_checkpointing=wish.enable_topk,
+        use_distributed_sampler=False,
+    )
+
+
+def _check_monitor(spec: NetworkSpec) -> None:
+    wish = spec.train.checkpointer
+    if wish.enable_topk and wish.monitor and wish.monitor not in MONITORED:
+        raise SpecError(
+            "the spec",
+            [f"train.checkpointer.monitor: {wish.monitor!r} is not logged; there is {', '.join(MONITORED)}"],
+        )
