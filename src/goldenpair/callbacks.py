@@ -40,7 +40,7 @@ class PeriodicCheckpoint(Callback):
         if trainer.global_step == self._saved_at:
             return
         self._saved_at = trainer.global_step
-        trainer.save_checkpoint(path)
+        trainer.save_checkpoint(path, weights_only=False)
         if trainer.is_global_zero:
             checkpoints.point_at(self._latest, path)
 

@@ -6,7 +6,8 @@ It adds nothing that a spec does not have. Exit code 0: done; 1: failed; 2: the 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,16 +32,14 @@ log = logging.getLogger("goldenpair")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    given = _parser().parse_args(arguments)
-    logging.captureWarnings(True)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Plain())
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if any(word.startswith("-") for word in rest) or (rest and "overrides" not in given):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse ends a list of words at the first flag; overrides may follow it too
+        given.overrides += rest
+    with _messages():
         code = _guarded(given)
-    finally:
-        log.removeHandler(handler)
     if given.command in NETWORKS:
         print(f"Execution status: {'FAIL' if code else 'PASS'}", flush=True)
     return code
@@ -49,6 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def optical_inspection() -> int:
     """The console command of TAO's containers: the same words without the network's name."""
     return main(["optical_inspection", *sys.argv[1:]])
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """The package's messages on the terminal, once: the demo runs commands within a command."""
+    if log.handlers:
+        yield
+        return
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Plain())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not our user's
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 class _Plain(logging.Formatter):

@@ -65,7 +65,8 @@ class Siamese(nn.Module):
         x = torch.cat([sample, golden])
         for layer in (*self.cnn1, nn.Flatten(1), *self.fc1):
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                x = torch.cat([layer(x[:n]), layer(x[n:])])
+                # split, whose gradient is one copy; that of two slices is two zero-filled tensors and a sum
+                x = torch.cat([layer(half) for half in torch.split(x, n)])
             else:
                 x = layer(x)
         return x[:n], x[n:]
