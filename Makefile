@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint docs bench clean
 
 help:
 	@echo "make demo     draw boards, train, evaluate, inspect; pictures in demo/"
 	@echo "make test     lint, types and all tests"
 	@echo "make lint     ruff and mypy only"
+	@echo "make docs     write the reference of options anew"
 	@echo "make bench    speed against the limits of this machine"
 	@echo "make clean    remove the virtual environment and the demo"
 
@@ -31,6 +32,9 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: install
+	@$(BIN)/python -m goldenpair.specs.schema docs
 
 bench: install
 	@$(BIN)/python benchmarks/speed.py

@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 
 # public name -> where it lives; imported when first used, because torch takes seconds
 _HOMES = {
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "SpecError": "errors",
     "EvaluateResult": "actions",
     "GoldenpairError": "errors",
     "InferenceResult": "actions",
@@ -29,12 +32,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "CheckpointError",
+    "DataError",
     "EvaluateResult",
     "GoldenpairError",
     "InferenceResult",
     "InputError",
     "Inspector",
     "RunError",
+    "SpecError",
     "TrainResult",
     "Verdict",
     "__version__",
@@ -47,7 +53,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from goldenpair.actions import EvaluateResult, InferenceResult, TrainResult, evaluate, inference, train
-    from goldenpair.errors import GoldenpairError, InputError, RunError
+    from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.specs.load import default_spec, load_spec
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -17,7 +17,7 @@ from goldenpair.specs.common import Checkpointer
 from goldenpair.tasks import Task
 
 
-class PeriodicCheckpoint(Callback):
+class PeriodicCheckpoint(Checkpoint):
     """Saves every n epochs or steps, and at the end, under TAO's names; the latest link follows the newest."""
 
     def __init__(self, folder: Path, every: int, unit: str, latest: str):

@@ -60,7 +60,6 @@ def _messages() -> Iterator[None]:
     handler.setFormatter(_Plain())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not our user's
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -197,8 +198,12 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     module = PairModule(task, run, train, validation, seed)
     steps = len(train) // min(spec.pairs.batch_size, len(train))
     log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
-    trainer = _trainer(task, run, found, steps)
-    trainer.fit(module, ckpt_path=resume, weights_only=True)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not for our users
+    with warnings.catch_warnings():
+        # Lightning 2.6 on torch 2.13; nothing a user could do about it
+        warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)")
+        trainer = _trainer(task, run, found, steps)
+        trainer.fit(module, ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     return module
@@ -235,7 +240,6 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Tra
         callbacks=callbacks,
         plugins=[WholeFiles()],
         enable_model_summary=False,
-        enable_checkpointing=wish.enable_topk,
         use_distributed_sampler=False,
     )
 

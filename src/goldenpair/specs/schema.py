@@ -1,15 +1,16 @@
 """What is computed from the declarations: JSON schema, commented template, table for the docs."""
 
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.fields import MISSING, Section, meta, subsection
-from goldenpair.specs.load import spec_class
+from goldenpair.specs.load import SPECS, spec_class
 
 _ACTIONS = ("train", "evaluate", "inference")
 _NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine")
@@ -187,10 +188,15 @@ def _narrow(kind: type[Section], node: dict[str, Any], definitions: dict[str, An
     return bool(required)
 
 
-def spec_page(spec: type[NetworkSpec]) -> str:
+def spec_page(network: str) -> str:
     """The reference page of a network's spec, as it stands in docs/."""
     return (
-        f"# Options of `{spec.network}`\n\n"
-        "Made by `make docs` from the declarations in `src/goldenpair/specs`; do not edit.\n\n"
-        f"{docs_table(spec.network)}"
+        f"# Options of `{network}`\n\n"
+        "Made by `make docs` from the declarations in `src/goldenpair/specs`; do not edit. "
+        "[What the actions read and write](" + f"{network}.md) stands apart.\n\n{docs_table(network)}"
     )
+
+
+if __name__ == "__main__":
+    for name in SPECS:
+        Path(sys.argv[1], f"{name}_spec.md").write_text(spec_page(name), encoding="utf-8", newline="\n")

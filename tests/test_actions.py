@@ -1,0 +1,196 @@
+"""evaluate and inference end to end: what they write, against scikit-learn and the table itself."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import goldenpair
+from goldenpair import DataError, RunError, evaluate, inference, load_spec, train
+
+
+@pytest.fixture(scope="module")
+def trained(boards, tmp_path_factory):
+    results = tmp_path_factory.mktemp("trained")
+    wish = [f"results_dir={results}", "train.num_epochs=3", "dataset.batch_size=8"]
+    return train(load_spec("optical_inspection", boards.spec_path, wish, "train")).checkpoint
+
+
+@pytest.fixture
+def spec_of(boards, trained, tmp_path):
+    def load(action, *overrides):
+        fixed = [f"{action}.checkpoint={trained}", f"results_dir={tmp_path / 'results'}", "dataset.batch_size=8"]
+        return load_spec("optical_inspection", boards.spec_path, [*fixed, *overrides], action)
+
+    return load
+
+
+def rows_of(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_label(table, target, columns=("input_path", "golden_path", "object_name")):
+    rows = rows_of(table)
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return target
+
+
+def test_inference_keeps_the_table_and_adds_score_verdict_and_error(spec_of, boards):
+    result = inference(spec_of("inference", "inference.cutoff=0.4"))
+    given, written = rows_of(boards.test_csv), rows_of(result.csv_path)
+    assert list(written[0]) == [*given[0], "siamese_score", "verdict", "error"]
+    assert [{key: row[key] for key in given[0]} for row in written] == given
+    for row, verdict in zip(written, result.verdicts, strict=True):
+        assert float(row["siamese_score"]) == pytest.approx(verdict.score)
+        assert row["verdict"] == ("FAIL" if float(row["siamese_score"]) > 0.4 else "PASS")
+        assert row["error"] == ""
+    assert result.count("PASS") + result.count("FAIL") == len(given)
+
+
+def test_inference_needs_no_label(spec_of, boards, tmp_path):
+    table = without_label(boards.test_csv, tmp_path / "unlabelled.csv")
+    result = inference(spec_of("inference", f"dataset.infer_dataset.csv_path={table}"))
+    assert "label" not in rows_of(result.csv_path)[0] and len(result.verdicts) == len(rows_of(table))
+
+
+def test_a_broken_missing_or_black_picture_is_an_error_and_never_a_pass(spec_of, boards_copy):
+    rows = rows_of(boards_copy.test_csv)
+    hurt = {}
+    for i, harm in ((0, "cut"), (2, "gone"), (3, "black")):
+        path = next((boards_copy.images_dir / rows[i]["input_path"]).glob(f"{rows[i]['object_name']}_*"))
+        if harm == "cut":
+            path.write_bytes(path.read_bytes()[:60])
+        elif harm == "gone":
+            path.unlink()
+        else:
+            Image.new("RGB", (24, 24)).save(path)
+        hurt[i] = path.name
+    images = f"dataset.infer_dataset.images_dir={boards_copy.images_dir}"
+    written = rows_of(inference(spec_of("inference", images, "inference.cutoff=1e9")).csv_path)
+    for i, row in enumerate(written):
+        if i in hurt:
+            assert (row["verdict"], row["siamese_score"]) == ("ERROR", "") and hurt[i] in row["error"]
+        else:
+            assert row["verdict"] == "PASS"
+
+
+def test_a_broken_golden_costs_every_row_that_shares_it(spec_of, boards_copy):
+    rows = rows_of(boards_copy.test_csv)
+    golden = next((boards_copy.images_dir / rows[0]["golden_path"]).glob(f"{rows[0]['object_name']}_*"))
+    golden.write_bytes(b"no picture")
+    images = f"dataset.infer_dataset.images_dir={boards_copy.images_dir}"
+    written = rows_of(inference(spec_of("inference", images)).csv_path)
+    shared = [row["object_name"] == rows[0]["object_name"] for row in rows]
+    assert sum(shared) > 1
+    assert [row["verdict"] == "ERROR" for row in written] == shared
+
+
+def test_when_nothing_can_be_scored_the_run_fails(spec_of, boards_copy):
+    for path in boards_copy.images_dir.glob("golden/*"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(RunError, match="none of the"):
+        inference(spec_of("inference", f"dataset.infer_dataset.images_dir={boards_copy.images_dir}"))
+
+
+def test_all_faults_of_all_tables_in_one_message(boards, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\nboard_001,golden,,nothing\n")
+    wish = [
+        f"results_dir={tmp_path / 'r'}",
+        f"dataset.train_dataset.csv_path={bad}",
+        f"dataset.validation_dataset.csv_path={tmp_path / 'none.csv'}",
+    ]
+    with pytest.raises(DataError) as caught:
+        train(load_spec("optical_inspection", boards.spec_path, wish, "train"))
+    said = str(caught.value)
+    for part in ("nearly PASS ('pass')", "label is empty", "picture missing", "none.csv", "line 2: R1 in board_001"):
+        assert part in said
+    status = json.loads((tmp_path / "r" / "train" / "status.json").read_text().splitlines()[-1])
+    assert status["status"] == "FAILURE"
+
+
+def test_evaluate_measures_what_scikit_learn_measures(spec_of, boards):
+    result = evaluate(spec_of("evaluate", "evaluate.cutoff=0.5"))
+    scored = rows_of(result.folder / "evaluate.csv")
+    score = np.array([float(row["siamese_score"]) for row in scored])
+    defect = np.array([row["label"] != "PASS" for row in scored])
+    written = json.loads((result.folder / "metrics.json").read_text())
+    assert written["auroc"] == pytest.approx(roc_auc_score(defect, score), abs=1e-12)
+    assert written["average_precision"] == pytest.approx(average_precision_score(defect, score), abs=1e-12)
+    point = written["point"]
+    assert (point["capture"]["count"], point["capture"]["of"]) == (int((score[defect] > 0.5).sum()), int(defect.sum()))
+    assert point["false_calls"]["ppm"] == pytest.approx(1e6 * (score[~defect] > 0.5).mean())
+    assert point["escapes"]["count"] == int((score[defect] <= 0.5).sum())
+    every = written["at_capture"][0]["point"]
+    assert every["capture"]["value"] == 1.0
+    assert every["false_calls"]["value"] == pytest.approx((score[~defect] >= score[defect].min()).mean())
+    assert [line["cutoff"] for line in written["table"]][2] == 0.3
+    with Image.open(result.folder / "contact_sheet.png") as sheet:
+        assert sheet.width > 500 and sheet.height > 200
+
+
+def test_taos_line_and_records_with_each_share_over_its_own_class(spec_of, caplog):
+    with caplog.at_level("INFO", logger="goldenpair"):
+        result = evaluate(spec_of("evaluate"))
+    scored = rows_of(result.folder / "evaluate.csv")
+    score = np.array([float(row["siamese_score"]) for row in scored])
+    defect = np.array([row["label"] != "PASS" for row in scored])
+    fail = score > 2.0  # the margin, because no cutoff is set
+    total, missed = 100 * (fail == defect).mean(), 100 * (~fail[defect]).mean()
+    alarm, caught = 100 * fail[~defect].mean(), 100 * fail[defect].mean()
+    line = (
+        f"Tot Comp {len(score)} Total Accuracy {total:.2f} False Negative {missed:.2f} False Alarm {alarm:.2f} "
+        f"Defect Correctly Captured {caught:.2f} for Margin 2.0"
+    )
+    assert line in caplog.text
+    assert "model.margin (2.0) serves" in caplog.text
+    records = [json.loads(line) for line in (result.folder / "status.json").read_text().splitlines()]
+    kpi = next(record["kpi"] for record in records if record["message"] == "Test metrics generated.")
+    assert kpi == pytest.approx({"test_acc": total, "test_fpr": alarm, "test_fnr": missed, "defect_acc": caught})
+
+
+def test_cutoff_of_inference_falls_back_to_evaluate_and_then_to_the_margin(spec_of):
+    assert spec_of("inference").cutoff("inference") == (2.0, "model.margin")
+    assert spec_of("inference", "evaluate.cutoff=0.3").cutoff("inference") == (0.3, "evaluate.cutoff")
+    both = spec_of("inference", "evaluate.cutoff=0.3", "inference.cutoff=0.2")
+    assert both.cutoff("inference") == (0.2, "inference.cutoff")
+    assert both.cutoff("evaluate") == (0.3, "evaluate.cutoff")
+
+
+def test_the_same_scores_whatever_the_batch_size_and_the_workers(spec_of):
+    scores = [
+        [one.score for one in inference(spec_of("inference", f"dataset.batch_size={size}", f"dataset.workers={n}")).verdicts]
+        for size, n in ((1, 0), (3, 2), (64, 1))
+    ]
+    assert np.allclose(scores[0], scores[1], atol=1e-5) and np.allclose(scores[0], scores[2], atol=1e-5)
+
+
+def test_taos_checkpoint_gives_taos_scores(real_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(real_data / "tao-checkpoint")
+    wish = [f"results_dir={tmp_path}", "inference.checkpoint=oi/oi_model.pth"]
+    result = inference(load_spec("optical_inspection", "oi/spec.yaml", wish, "inference"))
+    theirs = [float(row["siamese_score"]) for row in rows_of("oi/scores.csv")]
+    ours = [float(row["siamese_score"]) for row in rows_of(result.csv_path)]
+    assert len(ours) == 160
+    assert np.abs(np.subtract(ours, theirs)).max() < 1e-4
+
+
+def test_the_inspector_says_what_the_table_says(spec_of, boards, trained):
+    result = inference(spec_of("inference", "inference.cutoff=0.5"))
+    inspector = goldenpair.Inspector(trained, cutoff=0.5)
+    row = rows_of(boards.test_csv)[0]
+    sample, golden = (
+        [boards.images_dir / row[column] / f"{row['object_name']}_{light}.jpg" for light in inspector.lights]
+        for column in ("input_path", "golden_path")
+    )
+    verdict = inspector.inspect(sample, golden)
+    assert verdict.score == pytest.approx(result.verdicts[0].score, abs=1e-5)
+    assert verdict.verdict == result.verdicts[0].verdict

@@ -1,0 +1,218 @@
+"""Training end to end on small drawn boards: files, names, resume, determinism, and that it learns."""
+
+import json
+import math
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from goldenpair import CheckpointError, InputError, RunError, load_spec, train
+from goldenpair.training import checkpoint_to_resume
+
+
+@pytest.fixture
+def spec_of(boards, tmp_path):
+    """A function that loads the boards' spec with a results folder of this test and overrides."""
+
+    def load(*overrides, results="results"):
+        fixed = ["train.num_epochs=2", "dataset.batch_size=8", f"results_dir={tmp_path / results}"]
+        return load_spec("optical_inspection", boards.spec_path, [*fixed, *overrides], "train")
+
+    return load
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def records(folder: Path):
+    return [json.loads(line) for line in (folder / "status.json").read_text().splitlines()]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_writes_what_tao_writes(spec_of):
+    result = train(spec_of())
+    steps = 24 // 8  # 4 of the 5 or so boards, 8 parts each, see the fixture
+    names = sorted(path.name for path in result.folder.glob("*.pth"))
+    trained = json.loads((result.folder / "status.json").read_text().splitlines()[-4])["step"]
+    steps = trained // 2
+    assert names == [
+        f"model_epoch_000_step_{steps:05d}.pth",
+        f"model_epoch_001_step_{2 * steps:05d}.pth",
+        "oi_model_latest.pth",
+    ]
+    assert result.checkpoint.resolve().name == names[1]
+    assert list((result.folder / "lightning_logs" / "version_1").glob("events.out.tfevents.*"))
+    assert (result.folder / "experiment.yaml").exists() and (result.folder / "log.txt").exists()
+
+
+def test_status_lines_stand_in_taos_order(spec_of):
+    folder = train(spec_of()).folder
+    epoch = ["Eval metrics generated.", "Training loop in progress", "Train metrics generated."]
+    found = records(folder)
+    assert [record["message"] for record in found] == [
+        "Starting Optical Inspection train.",
+        "Starting Training Loop.",
+        *epoch,
+        *epoch,
+        "Training loop complete.",
+        "Train finished successfully.",
+        "Execution status: PASS",
+    ]
+    assert found[0]["status"] == found[1]["status"] == "STARTED" and found[-1]["status"] == "SUCCESS"
+    progress = found[3]
+    assert (progress["epoch"], progress["max_epoch"]) == (0, 1)
+    assert progress["max_step"] == 2 * progress["step"]
+    assert set(found[4]["kpi"]) == {"train_loss", "train_acc", "train_fpr"}
+    assert {"val_loss", "val_acc", "val_fpr"} <= set(found[2]["kpi"])
+    for key in ("time_per_epoch", "time_per_step", "eta"):
+        hours, minutes, seconds = progress[key].split(":")
+        assert timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds)) >= timedelta(0)
+
+
+def test_same_seed_same_weights_other_seed_other_weights(spec_of):
+    first, again, other = (
+        weights(train(spec_of(f"train.seed={seed}", results=name)).checkpoint)
+        for name, seed in (("a", 7), ("b", 7), ("c", 8))
+    )
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_going_on_from_the_newest_checkpoint_ends_where_an_unbroken_run_does(spec_of):
+    unbroken = weights(train(spec_of("train.num_epochs=3", results="unbroken")).checkpoint)
+    train(spec_of("train.num_epochs=2"))
+    resumed = train(spec_of("train.num_epochs=3"))
+    assert "Resuming training from checkpoint" in (resumed.folder / "status.json").read_text()
+    assert same(unbroken, weights(resumed.checkpoint))
+
+
+def test_a_finished_run_is_not_trained_again(spec_of):
+    first = weights(train(spec_of()).checkpoint)
+    again = train(spec_of())
+    assert same(first, weights(again.checkpoint))
+
+
+def test_resume_path_beats_the_newest(spec_of, tmp_path):
+    folder = train(spec_of()).folder
+    first = next(folder.glob("model_epoch_000_*.pth"))
+    assert checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={first}"), folder) == first
+    assert checkpoint_to_resume(spec_of(), folder) == (folder / "oi_model_latest.pth").resolve()
+    assert checkpoint_to_resume(spec_of(), tmp_path) is None
+    for wrong in ("nothing.pth", "spec.yaml"):
+        with pytest.raises(InputError, match="resume_training_checkpoint_path"):
+            checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={wrong}"), folder)
+
+
+def test_a_checkpoint_of_another_network_is_named_not_loaded(spec_of):
+    train(spec_of())
+    with pytest.raises(CheckpointError, match=r"fc1\.0\.weight: \[512, "):
+        train(spec_of("train.num_epochs=3", "dataset.image_width=20"))
+
+
+def test_pretrained_weights_are_where_training_starts(spec_of):
+    start = train(spec_of(results="start")).checkpoint
+    moved = spec_of(f"train.pretrained_model_path={start}", "train.optim.lr=0", results="moved")
+    after, before = weights(train(moved).checkpoint), weights(start)
+    assert torch.equal(after["model.fc1.0.weight"], before["model.fc1.0.weight"])
+
+
+def test_steps_as_unit_of_the_checkpoint_interval(spec_of):
+    folder = train(spec_of("train.checkpoint_interval=2", "train.checkpoint_interval_unit=step")).folder
+    steps = sorted(int(path.stem.split("_")[-1]) for path in folder.glob("model_epoch_*.pth"))
+    last = steps[-1]
+    assert steps == sorted({*range(2, last + 1, 2), last})
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_best_checkpoints_by_any_metric(spec_of, replace):
+    wish = [
+        "train.num_epochs=3",
+        "train.checkpointer.enable_topk=true",
+        f"train.checkpointer.replace_periodic={str(replace).lower()}",
+        "train.checkpointer.monitor=val_auroc",
+        "train.checkpointer.mode=max",
+    ]
+    folder = train(spec_of(*wish)).folder
+    best = list(folder.glob("model_best_*.pth"))
+    values = [record["kpi"]["val_auroc"] for record in records(folder) if record["message"].startswith("Eval")]
+    assert [path.name for path in best] == [f"model_best_{int(np.argmax(values)):03d}.pth"]
+    assert bool(list(folder.glob("model_epoch_*.pth"))) is not replace
+    assert ((folder / "oi_model_latest.pth").resolve() == best[0].resolve()) is replace
+
+
+def test_a_metric_that_is_not_logged_is_refused_with_those_that_are(spec_of):
+    with pytest.raises(InputError, match="val_f1.*val_auroc"):
+        train(spec_of("train.checkpointer.enable_topk=true", "train.checkpointer.monitor=val_f1"))
+
+
+def test_sgd_and_clipping_and_tensorboard_details(spec_of):
+    wish = ["train.optim.type=SGD", "train.optim.lr=0.001", "train.clip_grad_norm=1", "train.tensorboard.enabled=true"]
+    result = train(spec_of(*wish))
+    assert math.isfinite(result.metrics["train_loss"])
+    event = next((result.folder / "lightning_logs" / "version_1").glob("events*"))
+    content = event.read_bytes()
+    assert b"image/golden_sample" in content and b"histogram/model.cnn1.1.weight" in content
+
+
+def test_nan_loss_fails_the_run_and_says_what_to_do(spec_of, tmp_path):
+    with pytest.raises(RunError, match=r"loss is .*train\.optim\.lr"):
+        train(spec_of("train.optim.type=SGD", "train.optim.lr=1e30"))
+    last = records(tmp_path / "results" / "train")[-1]
+    assert last["status"] == "FAILURE" and "the loss is" in last["message"]
+
+
+def test_augmentation_changes_training_but_not_its_repetition(spec_of):
+    on = ["dataset.augmentation_config.augment=true", "dataset.augmentation_config.with_random_blur=true"]
+    plain = ["dataset.augmentation_config.augment=false"]
+    first, again, without = (
+        weights(train(spec_of(*wish, results=name)).checkpoint) for name, wish in (("a", on), ("b", on), ("c", plain))
+    )
+    assert same(first, again) and not same(first, without)
+
+
+@pytest.mark.parametrize("kind", ["PASS", "MISSING"])
+def test_one_kind_of_pair_only_trains_with_a_warning(spec_of, boards, tmp_path, caplog, kind):
+    lines = boards.train_csv.read_text().splitlines()
+    at = lines[0].split(",").index("label")
+    rows = [line.split(",") for line in lines[1:]]
+    table = tmp_path / "one.csv"
+    table.write_text("\n".join([lines[0], *(",".join([*row[:at], kind, *row[at + 1 :]]) for row in rows)]) + "\n")
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        result = train(spec_of(f"dataset.train_dataset.csv_path={table}"))
+    assert math.isfinite(result.metrics["train_loss"])
+    assert ("no defects" if kind == "PASS" else "only defects") in caplog.text
+
+
+def test_fewer_rows_than_a_batch_still_train(spec_of):
+    result = train(spec_of("dataset.batch_size=4096"))
+    assert records(result.folder)[3]["step"] == 1
+
+
+def test_a_broken_picture_is_left_out_and_said(spec_of, boards_copy, caplog):
+    lines = boards_copy.train_csv.read_text().splitlines()
+    folder, _, _, name = lines[1].split(",")[:4]
+    broken = next((boards_copy.images_dir / folder).glob(f"{name}_*"))
+    broken.write_bytes(broken.read_bytes()[:100])
+    paths = [
+        f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}" for split in ("train", "validation")
+    ]
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        result = train(spec_of(*paths))
+    assert "1 could not be used (left out of training)" in caplog.text and broken.name in caplog.text
+    assert math.isfinite(result.metrics["train_loss"])
+
+
+def test_it_learns(spec_of):
+    """On its own training pairs the network separates defects after a few epochs: the loss can do its work."""
+    wish = ["train.num_epochs=14", "train.checkpoint_interval=14", "dataset.fpratio_sampling=1.0"]
+    plain = ["dataset.augmentation_config.augment=false", "train.optim.lr=0.001"]
+    own = ["dataset.validation_dataset.csv_path=${dataset.train_dataset.csv_path}"]
+    metrics = train(spec_of(*wish, *plain, *own)).metrics
+    assert metrics["val_auroc"] > 0.9
