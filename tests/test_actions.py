@@ -167,7 +167,10 @@ def test_cutoff_of_inference_falls_back_to_evaluate_and_then_to_the_margin(spec_
 
 def test_the_same_scores_whatever_the_batch_size_and_the_workers(spec_of):
     scores = [
-        [one.score for one in inference(spec_of("inference", f"dataset.batch_size={size}", f"dataset.workers={n}")).verdicts]
+        [
+            one.score
+            for one in inference(spec_of("inference", f"dataset.batch_size={size}", f"dataset.workers={n}")).verdicts
+        ]
         for size, n in ((1, 0), (3, 2), (64, 1))
     ]
     assert np.allclose(scores[0], scores[1], atol=1e-5) and np.allclose(scores[0], scores[2], atol=1e-5)

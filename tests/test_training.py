@@ -36,12 +36,10 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_writes_what_tao_writes(spec_of):
+def test_writes_what_tao_writes(spec_of, boards):
     result = train(spec_of())
-    steps = 24 // 8  # 4 of the 5 or so boards, 8 parts each, see the fixture
     names = sorted(path.name for path in result.folder.glob("*.pth"))
-    trained = json.loads((result.folder / "status.json").read_text().splitlines()[-4])["step"]
-    steps = trained // 2
+    steps = (len(boards.train_csv.read_text().splitlines()) - 1) // 8  # of whole batches in an epoch
     assert names == [
         f"model_epoch_000_step_{steps:05d}.pth",
         f"model_epoch_001_step_{2 * steps:05d}.pth",
@@ -200,9 +198,7 @@ def test_a_broken_picture_is_left_out_and_said(spec_of, boards_copy, caplog):
     folder, _, _, name = lines[1].split(",")[:4]
     broken = next((boards_copy.images_dir / folder).glob(f"{name}_*"))
     broken.write_bytes(broken.read_bytes()[:100])
-    paths = [
-        f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}" for split in ("train", "validation")
-    ]
+    paths = [f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}" for split in ("train", "validation")]
     with caplog.at_level("WARNING", logger="goldenpair"):
         result = train(spec_of(*paths))
     assert "1 could not be used (left out of training)" in caplog.text and broken.name in caplog.text

@@ -121,6 +121,7 @@ def _network(given: argparse.Namespace) -> None:
         from goldenpair.report import cutoff_table, kpi_table
 
         console = Console()
+        console = console if console.is_terminal else Console(width=100)  # a file has no width
         console.print(kpi_table(result.metrics))
         console.print(cutoff_table(result.metrics.table))
 

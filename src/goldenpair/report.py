@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from rich.box import SIMPLE
 from rich.table import Table
 
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint
@@ -20,33 +21,32 @@ _COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0
 
 def kpi_table(metrics: Metrics) -> Table:
     """The figures that decide whether a model may run on a line, with the counts behind them."""
-    table = Table(title=f"{metrics.parts} parts, {metrics.defects} of them defective", title_justify="left")
-    for column in ("figure", "value", "from", "95 % interval"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
+    table = Table(title=f"{metrics.parts} parts, {metrics.defects} of them defective", title_justify="left", box=SIMPLE)
+    for column in ("figure", "cutoff", "value", "ppm", "from", "95 % interval"):
+        table.add_column(column, justify="left" if column == "figure" else "right", no_wrap=True)
     point = metrics.point
-    table.add_section()
-    _add(table, f"capture at cutoff {point.cutoff:.4g}", point.capture)
-    _add(table, "escapes", point.escapes)
-    _add(table, "false calls", point.false_calls, ppm=True)
+    _add(table, "capture", point.cutoff, point.capture, ppm=False)
+    _add(table, "escapes", point.cutoff, point.escapes, ppm=False)
+    _add(table, "false calls", point.cutoff, point.false_calls)
     table.add_section()
     for at in metrics.at_capture:
+        name = f"false calls at {at.target:.0%} capture"
         if at.point is None:
-            table.add_row(f"false calls at {at.target:.0%} capture", "not measurable", "no defects", "")
+            table.add_row(name, "", "-", "", "no defects", "")
         else:
-            name = f"false calls at {at.target:.0%} capture (cutoff {at.point.cutoff:.4g})"
-            _add(table, name, at.point.false_calls, ppm=True)
+            _add(table, name, at.point.cutoff, at.point.false_calls)
     table.add_section()
+    both = f"{metrics.defects} + {metrics.good}"
     for name, value in (("AUROC", metrics.auroc), ("average precision", metrics.average_precision)):
-        said = "not measurable: only one class" if value is None else f"{value:.4f}"
-        table.add_row(name, said, f"{metrics.defects} + {metrics.good}", "")
+        table.add_row(name, "", "-" if value is None else f"{value:.4f}", "", both, "")
     if metrics.errors:
-        table.add_row("parts without a score (ERROR)", str(metrics.errors), f"of {metrics.parts}", "")
+        table.add_row("without a score (ERROR)", "", str(metrics.errors), "", f"of {metrics.parts}", "")
     return table
 
 
 def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
     """Capture and false calls over cutoffs, as on NVIDIA's model card."""
-    table = Table(title="What other cutoffs would do", title_justify="left")
+    table = Table(title="What other cutoffs would do", title_justify="left", box=SIMPLE)
     for column in ("cutoff", "capture", "false calls"):
         table.add_column(column, justify="right")
     for point in points:
@@ -54,12 +54,13 @@ def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
     return table
 
 
-def _add(table: Table, name: str, rate: Rate, ppm: bool = False) -> None:
+def _add(table: Table, name: str, cutoff: float, rate: Rate, ppm: bool = True) -> None:
     if rate.value is None or rate.low is None or rate.high is None:
-        table.add_row(name, "not measurable", "0 of 0", "")
+        table.add_row(name, f"{cutoff:.4g}", "-", "", "0 of 0", "")
         return
-    value = f"{rate.value:.2%}" + (f" = {rate.ppm:,.0f} ppm" if ppm else "")
-    table.add_row(name, value, f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}")
+    parts = f"{rate.ppm:,.0f}" if ppm else ""
+    counts, interval = f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}"
+    table.add_row(name, f"{cutoff:.4g}", f"{rate.value:.2%}", parts, counts, interval)
 
 
 def _percent(rate: Rate) -> str:

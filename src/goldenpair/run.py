@@ -28,16 +28,19 @@ class Run:
 
     On entry it writes `experiment.yaml` (the complete spec; never a passphrase) and the first line of
     `status.json`, in TAO's format: one JSON object a line, appended over runs. On leaving it writes how the
-    action ended. Raises SpecError if the spec names no folder, DataError if it cannot be written to.
+    action ended. Of several training processes only the first writes. Raises SpecError if the spec names no folder,
+    DataError if it cannot be written to.
     """
 
     def __init__(self, spec: NetworkSpec, action: str):
         self.spec, self.action = spec, action
         self.folder = results_folder(spec, action)
         self._kpi: dict[str, float] = {}
+        self._writes = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.folder / "experiment.yaml", as_yaml(spec))
+            if self._writes:
+                write_text(self.folder / "experiment.yaml", as_yaml(spec))
             self._handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
         except OSError as error:
             raise DataError(f"results folder {self.folder}: it cannot be written to ({error})") from None
@@ -61,7 +64,7 @@ class Run:
             self.status("User/System interruption: stopped by the user", "FAILURE")
         else:
             prefix = f"{error.status_prefix}: " if isinstance(error, InputError) else ""
-            self.status(f"{prefix}{error or type(error).__name__}", "FAILURE")
+            self.status(f"{prefix}{str(error) or type(error).__name__}", "FAILURE")
             self._handler.handle(
                 log.makeRecord(
                     log.name, logging.ERROR, __file__, 0, "The action failed", (), (type(error), error, trace)
@@ -90,6 +93,8 @@ class Run:
             "message": message,
             **({"kpi": self._kpi} if self._kpi else {}),
         }
+        if not self._writes:
+            return
         with (self.folder / "status.json").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 

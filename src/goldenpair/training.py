@@ -200,8 +200,9 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not for our users
     with warnings.catch_warnings():
-        # Lightning 2.6 on torch 2.13; nothing a user could do about it
-        warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)")
+        # the first is Lightning 2.6 on torch 2.13; a folder that is not empty is one that training goes on in
+        for message in (r".*isinstance\(treespec, LeafSpec\)", "Checkpoint directory .* is not empty"):
+            warnings.filterwarnings("ignore", message)
         trainer = _trainer(task, run, found, steps)
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     if trainer.interrupted:

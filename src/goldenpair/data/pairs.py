@@ -78,7 +78,7 @@ def draw_rows(is_defect: NDArray[np.bool_], ratio: float, seed: int, epoch: int)
 
 
 class TrainingLoader:
-    """The batches of the epoch that `epoch` tells when iteration starts; the last, incomplete one is left out.
+    """The batches of the epoch that `epoch` tells when the first is asked for; the last, incomplete one is left out.
 
     With several processes each takes every `world`-th row, from `rank` on.
     """
@@ -106,7 +106,7 @@ class TrainingLoader:
         rows = drawn[self._rank :: self._world]
         batches = rows[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
         # batch norm needs two pairs, so a batch that lost more to broken pictures is passed over
-        return (batch for batch in ahead(map(self.pairs.batch, batches)) if len(batch.row) > 1)
+        yield from (batch for batch in ahead(map(self.pairs.batch, batches)) if len(batch.row) > 1)
 
 
 class TableLoader:

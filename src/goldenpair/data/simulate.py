@@ -33,10 +33,10 @@ from goldenpair.data.drawing import (
     pads,
     photograph,
 )
+from goldenpair.data.table import PASS
 from goldenpair.errors import DataError
 from goldenpair.specs.simulate import SimulateSpec
 
-PASS = "PASS"
 DEFECTS = ("MISSING", "SHIFTED", "ROTATED", "TOMBSTONE", "BRIDGE", "INSUFFICIENT")
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("input_path", "golden_path", "label", "object_name", "board", "component_type")

@@ -46,10 +46,12 @@ class RandomRotate(Section):
 
 
 class RandomColor(Section):
-    brightness: float = option(0.3, "Largest relative change of brightness", ge=0, le=2, automl=True)
-    contrast: float = option(0.3, "Largest relative change of contrast", ge=0, le=2, automl=True)
-    saturation: float = option(0.3, "Largest relative change of saturation", ge=0, le=2, automl=True)
-    hue: float = option(0.3, "Largest turn of the colour circle, as a share of it", ge=0, le=0.5, automl=True)
+    brightness: float = option(0.3, "Largest relative change of brightness", ge=0, le=2, automl=True, start=0.1)
+    contrast: float = option(0.3, "Largest relative change of contrast", ge=0, le=2, automl=True, start=0.1)
+    saturation: float = option(0.3, "Largest relative change of saturation", ge=0, le=2, automl=True, start=0.1)
+    hue: float = option(
+        0.3, "Largest turn of the colour circle, as a share of it", ge=0, le=0.5, automl=True, start=0.02
+    )
     enable: bool = option(True, "Switch of this step", automl=True)
     color_probability: float = option(
         0.5, "Chance of a colour change (in TAO it is the chance of none)", ge=0, le=1, automl=True

@@ -1,0 +1,426 @@
+"""TAO's options as facts (TAO 7.3, field table of optical_inspection), against ours."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from goldenpair.specs.fields import meta
+from goldenpair.specs.load import default_spec, load_spec, walk
+from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+
+OI = "optical_inspection"
+
+# path | type | command-line default | template default where different | bounds or choices | flags
+# P popular, A open to AutoML, I ignored by TAO. Two defaults are the template's, since TAO's own cannot work.
+TAO = """
+model_name | opt[str] | null |  |
+encryption_key | opt[str] | null |  |
+results_dir | opt[str] | "" |  |
+wandb.enable | bool | true |  |
+wandb.project | str | TAO Toolkit |  |
+wandb.entity | opt[str] | "" |  |
+wandb.group | opt[str] | "" |  |
+wandb.tags | List[str] | ["training", "tao-toolkit"] | ["tao-toolkit"] |
+wandb.reinit | bool | false |  |  | I
+wandb.sync_tensorboard | bool | false |  |  | I
+wandb.save_code | bool | false |  |  | I
+wandb.name | str | TAO Toolkit training experiment | TAO Toolkit Training |
+wandb.run_id | str | "" |  |
+model.model_type | str | Siamese_3 |  | Siamese, Siamese_3
+model.margin | float | 2.0 |  | >= 1.0 | A
+model.model_backbone | str | custom |  |
+model.embedding_vectors | int | 5 |  | >= 1
+model.imagenet_pretrained | bool | false |  |  | I
+dataset.train_dataset.csv_path | str | ??? |  |
+dataset.train_dataset.images_dir | str | ??? |  |
+dataset.validation_dataset.csv_path | str | ??? |  |
+dataset.validation_dataset.images_dir | str | ??? |  |
+dataset.test_dataset.csv_path | str | ??? |  |
+dataset.test_dataset.images_dir | str | ??? |  |
+dataset.infer_dataset.csv_path | str | ??? |  |
+dataset.infer_dataset.images_dir | str | ??? |  |
+dataset.image_ext | opt[str] | null | .jpg |
+dataset.batch_size | int | 32 | 8 | >= 1
+dataset.workers | int | 8 | 1 | >= 0
+dataset.fpratio_sampling | float | 0.1 |  | >= 0.0; <= 1.0 | A
+dataset.num_input | int | 8 | 4 | >= 1
+dataset.input_map | opt[Dict[str, int]] | null | {"LowAngleLight": 0, "SolderLight": 1, "UniformLight": 2, "WhiteLight": 3} |
+dataset.grid_map | opt[Dict[str, int]] | null | {"x": 2, "y": 2} |
+dataset.concat_type | opt[str] | null | linear | linear, grid
+dataset.image_width | int | 128 |  |
+dataset.image_height | int | 128 |  |
+dataset.augmentation_config.rgb_input_mean | List[float] | [0.485, 0.456, 0.406] |  |
+dataset.augmentation_config.rgb_input_std | List[float] | [0.229, 0.224, 0.225] | [0.226, 0.226, 0.226] |
+dataset.augmentation_config.random_flip.vflip_probability | float | 0.5 |  | >= 0; <= 1 | A
+dataset.augmentation_config.random_flip.hflip_probability | float | 0.5 |  | >= 0; <= 1 | A
+dataset.augmentation_config.random_flip.enable | bool | true |  |  | A
+dataset.augmentation_config.random_rotate.rotate_probability | float | 0.5 |  | >= 0; <= 1 | A
+dataset.augmentation_config.random_rotate.angle_list | List[float] | [90, 180, 270] |  |
+dataset.augmentation_config.random_rotate.enable | bool | true |  |  | A
+dataset.augmentation_config.random_color.brightness | float | 0.3 |  | >= 0.0; <= 2.0 | A
+dataset.augmentation_config.random_color.contrast | float | 0.3 |  | >= 0.0; <= 2.0 | A
+dataset.augmentation_config.random_color.saturation | float | 0.3 |  | >= 0.0; <= 2.0 | A
+dataset.augmentation_config.random_color.hue | float | 0.3 |  | >= 0.0; <= 0.5 | A
+dataset.augmentation_config.random_color.enable | bool | true |  |  | A
+dataset.augmentation_config.random_color.color_probability | float | 0.5 |  | >= 0; <= 1 | A
+dataset.augmentation_config.with_random_blur | bool | true |  |
+dataset.augmentation_config.with_random_crop | bool | true |  |
+dataset.augmentation_config.augment | bool | false |  |  | A
+train.num_gpus | int | 1 |  | >= 1 | P
+train.gpu_ids | List[int] | [0] |  |  | P
+train.num_nodes | int | 1 |  | >= 1 | P
+train.seed | int | 1234 |  | >= -1
+train.cudnn.benchmark | bool | false |  |
+train.cudnn.deterministic | bool | true |  |
+train.num_epochs | int | 10 |  | >= 1 | P
+train.checkpoint_interval | int | 1 |  | >= 1 | P
+train.checkpoint_interval_unit | str | epoch |  | epoch, step
+train.validation_interval | int | 1 |  | >= 1 | P
+train.resume_training_checkpoint_path | opt[str] | null |  |
+train.results_dir | opt[str] | null |  |
+train.checkpointer.enable_topk | bool | false |  |
+train.checkpointer.replace_periodic | bool | false |  |
+train.checkpointer.monitor | opt[str] | null |  |
+train.checkpointer.mode | opt[str] | null |  | min, max
+train.checkpointer.save_top_k | int | 1 |  | >= 1
+train.checkpointer.filename | str | model_best_{epoch:03d} |  |
+train.checkpointer.dirpath | opt[str] | null |  |
+train.checkpointer.auto_insert_metric_name | bool | false |  |
+train.optim.type | str | Adam |  |
+train.optim.lr | float | 0.0005 |  | >= 0 | A
+train.optim.momentum | float | 0.9 |  | >= 0.0; <= 1.0 | A
+train.optim.weight_decay | float | 0.0005 |  | >= 0
+train.loss | opt[str] | null | contrastive |  | I
+train.clip_grad_norm | float | 0.0 | 1 | >= 0.0
+train.tensorboard.enabled | bool | false |  |
+train.tensorboard.infrequent_logging_frequency | int | 2 |  | >= 0
+train.pretrained_model_path | opt[str] | null |  |
+evaluate.num_gpus | int | 1 |  | >= 1 | P
+evaluate.gpu_ids | List[int] | [0] |  |  | P
+evaluate.num_nodes | int | 1 |  | >= 1 | P
+evaluate.checkpoint | str | ??? |  |
+evaluate.trt_engine | opt[str] | null |  |
+evaluate.results_dir | opt[str] | null |  |
+evaluate.batch_size | int | -1 | 8 | >= 1 | I
+export.results_dir | opt[str] | null |  |
+export.gpu_id | int | 0 |  |
+export.checkpoint | str | ??? |  |
+export.onnx_file | opt[str] | ??? |  |
+export.opset_version | int | 17 | 12 | >= 1
+export.on_cpu | bool | false |  |
+export.input_height | int | 512 |  |
+export.input_width | int | 128 |  |
+export.input_channel | int | 3 |  |
+export.batch_size | int | -1 |  |
+export.do_constant_folding | bool | false |  |
+inference.num_gpus | int | 1 |  | >= 1 | P
+inference.gpu_ids | List[int] | [0] |  |  | P
+inference.num_nodes | int | 1 |  | >= 1 | P
+inference.checkpoint | str | ??? |  |
+inference.trt_engine | opt[str] | null |  |
+inference.results_dir | opt[str] | null |  |
+inference.batch_size | int | 1 |  | >= 1 | I
+dataset_convert.root_dataset_dir | opt[str] | null |  |
+dataset_convert.data_convert_output_dir | opt[str] | null |  |
+dataset_convert.train_pcb_dataset_dir | opt[str] | null |  |
+dataset_convert.val_pcb_dataset_dir | opt[str] | null |  |
+dataset_convert.all_pcb_dataset_dir | opt[str] | null |  |
+dataset_convert.golden_csv_dir | opt[str] | null |  |
+dataset_convert.project_name | opt[str] | null |  |
+dataset_convert.bot_top | opt[str] | null |  |
+gen_trt_engine.results_dir | opt[str] | null |  |
+gen_trt_engine.gpu_id | int | 0 |  | >= 0 | P
+gen_trt_engine.onnx_file | str | ??? |  |
+gen_trt_engine.trt_engine | opt[str] | ??? |  |
+gen_trt_engine.timing_cache | opt[str] | null |  |
+gen_trt_engine.batch_size | int | -1 |  | >= -1 | P
+gen_trt_engine.verbose | bool | false |  |
+gen_trt_engine.tensorrt.workspace_size | int | 1024 |  | >= 0
+gen_trt_engine.tensorrt.min_batch_size | int | 1 |  | >= 1 | P
+gen_trt_engine.tensorrt.opt_batch_size | int | 1 |  | >= 1 | P
+gen_trt_engine.tensorrt.max_batch_size | int | 1 |  | >= 1 | P
+gen_trt_engine.tensorrt.layers_precision | opt[List[str]] | [] |  |
+gen_trt_engine.tensorrt.data_type | str | fp32 | fp32,fp16 |
+gen_trt_engine.tensorrt.calibration.cal_image_dir | List[str] | ??? |  |
+gen_trt_engine.tensorrt.calibration.cal_cache_file | str | ??? |  |
+gen_trt_engine.tensorrt.calibration.cal_batch_size | int | 1 |  | >= 1 | P
+gen_trt_engine.tensorrt.calibration.cal_batches | int | 1 |  | >= 1 | P
+"""
+
+TEMPLATE_DEFAULTS = {"dataset.image_ext": ".jpg", "dataset.num_input": 4}
+
+# Where we differ from the table on purpose.
+NULL_REFUSED = {"dataset.image_ext"}  # null crashes TAO
+NULL_ACCEPTED = {"export.batch_size"}  # as -1, in TAO's code
+TEXT_ACCEPTED = {"gen_trt_engine.tensorrt.calibration.cal_image_dir"}  # one folder, and the mark ???
+CHOICES = {
+    "model.model_type": ["Siamese", "Siamese_1", "Siamese_3"],  # TAO takes any text for Siamese_1
+    "model.model_backbone": ["custom"],  # anything else is not implemented in TAO
+    "train.optim.type": ["Adam", "SGD"],  # TAO takes any other text for SGD
+    "train.loss": ["contrastive"],  # the only one there is
+}
+LOWER_BOUND = {
+    "train.tensorboard.infrequent_logging_frequency": 1,  # 0 divides by zero in TAO
+    "evaluate.batch_size": -1,  # TAO's own default is out of its bounds
+    "inference.batch_size": -1,  # as evaluate's; neither has an effect
+    "dataset.image_width": 1,
+    "dataset.image_height": 1,
+    "export.input_height": 1,
+    "export.input_width": 1,
+    "export.input_channel": 1,
+    "export.batch_size": -1,
+}
+UP_TO_EPOCHS = {"train.checkpoint_interval", "train.validation_interval"}
+
+OURS = {
+    "dataset.augmentation_config.relative_jitter.enable": False,
+    "dataset.augmentation_config.relative_jitter.max_shift": 0.04,
+    "dataset.augmentation_config.relative_jitter.max_rotation": 2.0,
+    "dataset.augmentation_config.relative_jitter.max_exposure": 0.1,
+    "dataset.cache.enable": True,
+    "dataset.cache.dir": None,
+    "dataset.cache.limit_gb": 20.0,
+    "evaluate.cutoff": None,
+    "inference.cutoff": None,
+}
+
+
+class Fact:
+    def __init__(self, line: str):
+        cells = [cell.strip() for cell in line.split("|")]
+        self.path, self.type, default, template, allowed, self.flags = cells + [""] * (6 - len(cells))
+        self.default = TEMPLATE_DEFAULTS.get(self.path, as_value(default))
+        self.template = as_value(template) if template and self.path not in TEMPLATE_DEFAULTS else None
+        words = [word.strip() for word in allowed.split(";") if word.strip()]
+        self.low = LOWER_BOUND.get(self.path, limit(words, ">="))
+        self.high = limit(words, "<=")
+        listed = allowed.split(", ") if words and self.low is None else []
+        self.choices = CHOICES.get(self.path, listed)
+        self.nullable = self.type.startswith("opt[") and self.path not in NULL_REFUSED
+        self.kind = self.type.removeprefix("opt[").removesuffix("]") if self.type.startswith("opt[") else self.type
+
+
+def as_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def limit(words: list[str], sign: str) -> float | None:
+    found = [float(word.removeprefix(sign)) for word in words if word.startswith(sign)]
+    return found[0] if found else None
+
+
+FACTS = [Fact(line) for line in TAO.strip().splitlines()]
+FIELDS = {path: (field, value) for path, field, value in walk(default_spec(OI))}
+every = pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.path)
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def accepts(path: str, value: Any) -> bool:
+    tree: Any = value
+    for name in reversed(path.split(".")):
+        tree = {name: tree}
+    try:
+        OpticalInspectionSpec.model_validate(tree)
+    except ValidationError:
+        return False
+    return True
+
+
+def test_the_table_is_whole():
+    assert len({fact.path for fact in FACTS}) == 132
+
+
+def test_options_are_taos_and_these_of_ours():
+    ours = dict(leaves(default_spec(OI).model_dump()))
+    assert set(ours) == {fact.path for fact in FACTS} | set(OURS)
+    assert {path: ours[path] for path in OURS} == OURS
+
+
+@every
+def test_default(fact):
+    found = dict(leaves(OpticalInspectionSpec().model_dump()))[fact.path]
+    assert found == fact.default
+    if fact.kind in ("int", "bool", "str"):
+        assert type(found) is type(fact.default)
+
+
+@every
+def test_template_default(fact):
+    assert meta(FIELDS[fact.path][0]).tao_template == fact.template
+
+
+@every
+def test_flags(fact):
+    said = meta(FIELDS[fact.path][0])
+    assert said.popular == ("P" in fact.flags)
+    assert said.automl == ("A" in fact.flags)
+    if "I" in fact.flags:
+        assert said.no_effect
+
+
+GOOD = {
+    "str": ["text", "a/b.pth", 7],
+    "int": [7],
+    "bool": [True, False],
+    "List[str]": [[], ["a", "b"]],
+    "List[int]": [[0, 1]],
+    "List[float]": [[0.5, 1, 0.25]],
+    "Dict[str, int]": [{"x": 1, "y": 2}],
+}
+BAD = {
+    "str": [["a"], {"a": 1}, True],
+    "int": [0.5, "word", True, [1]],
+    "float": ["word", True, [1.0]],
+    "bool": [7, "word", [True]],
+    "List[str]": [5, "a", {"a": 1}],
+    "List[int]": [0, "word", ["word"], [0.5]],
+    "List[float]": [0.5, "word", ["a", "b", "c"]],
+    "Dict[str, int]": [5, [1], {"x": "word"}],
+}
+
+
+@every
+def test_type(fact):
+    if not fact.choices:
+        assert all(accepts(fact.path, value) for value in [fact.default, *GOOD.get(fact.kind, [])])
+    wrongly = [value for value in BAD[fact.kind] if accepts(fact.path, value)]
+    assert wrongly == ([5, "a"] if fact.path in TEXT_ACCEPTED else [])
+
+
+@every
+def test_null(fact):
+    assert accepts(fact.path, None) == (fact.nullable or fact.path in NULL_ACCEPTED)
+
+
+@every
+def test_bounds(fact):
+    step = 1 if fact.kind == "int" else 1e-6
+    if fact.low is not None:
+        low = int(fact.low) if fact.kind == "int" else fact.low
+        assert accepts(fact.path, low)
+        assert not accepts(fact.path, low - step)
+    if fact.high is not None:
+        assert accepts(fact.path, fact.high)
+        assert not accepts(fact.path, fact.high + step)
+    elif fact.kind in ("int", "float"):
+        assert accepts(fact.path, 10 if fact.path in UP_TO_EPOCHS else 10**9)
+    if fact.kind == "float":
+        assert not accepts(fact.path, math.nan)
+
+
+@every
+def test_choices(fact):
+    for choice in fact.choices:
+        assert accepts(fact.path, choice)
+    if fact.choices:
+        assert not accepts(fact.path, "another")
+        assert not accepts(fact.path, fact.choices[0].swapcase())
+
+
+def test_every_option_is_described():
+    for path, (field, _) in FIELDS.items():
+        assert field.description and len(field.description) > 2, path
+
+
+# the shape of the spec file that TAO ships, which users own
+SAMPLE = """
+results_dir: /results
+encryption_key: nvidia_tlt
+model: {model_type: Siamese_3, model_backbone: custom, embedding_vectors: 5, margin: 2.0}
+dataset:
+  train_dataset: {csv_path: /data/train.csv, images_dir: /data/images}
+  validation_dataset: {csv_path: /data/val.csv, images_dir: /data/images}
+  test_dataset: {csv_path: /data/test.csv, images_dir: /data/images}
+  infer_dataset: {csv_path: /data/infer.csv, images_dir: /data/images}
+  image_ext: .jpg
+  batch_size: 16
+  workers: 8
+  fpratio_sampling: 0.1
+  num_input: 4
+  input_map: {LowAngleLight: 0, SolderLight: 1, UniformLight: 2, WhiteLight: 3}
+  concat_type: linear
+  grid_map: {x: 2, y: 2}
+  image_width: 128
+  image_height: 128
+  augmentation_config:
+    rgb_input_mean: [0.485, 0.456, 0.406]
+    rgb_input_std: [0.229, 0.224, 0.225]
+train:
+  pretrained_model_path: null
+  optim: {type: Adam, lr: 0.0005}
+  loss: contrastive
+  num_epochs: 15
+  checkpoint_interval: 5
+  validation_interval: 5
+  results_dir: "${results_dir}/train"
+  seed: 1234
+  tensorboard: {enabled: true, infrequent_logging_frequency: 2}
+evaluate:
+  checkpoint: "${results_dir}/train/oi_model_latest.pth"
+  results_dir: "${results_dir}/evaluate"
+export:
+  checkpoint: "${results_dir}/train/oi_model_latest.pth"
+  results_dir: "${results_dir}/export"
+  onnx_file: "${export.results_dir}/oi_model.onnx"
+  batch_size: -1
+  input_height: 512
+  input_width: 128
+inference:
+  checkpoint: "${results_dir}/train/oi_model_latest.pth"
+  trt_engine: "${gen_trt_engine.results_dir}/oi_model.engine"
+  results_dir: "${results_dir}/inference"
+  batch_size: 8
+gen_trt_engine:
+  results_dir: "${results_dir}/gen_trt_engine"
+  onnx_file: "${results_dir}/export/oi_model.onnx"
+  trt_engine: "${gen_trt_engine.results_dir}/oi_model.engine"
+  batch_size: -1
+"""
+
+
+@pytest.mark.parametrize("action", ["train", "evaluate", "inference"])
+def test_taos_sample_loads(tmp_path, action):
+    path = tmp_path / "spec.yaml"
+    path.write_text(SAMPLE)
+    spec = load_spec(OI, path, action=action)
+    assert isinstance(spec, OpticalInspectionSpec)
+    assert spec.train.results_dir == "/results/train"
+    assert spec.inference.trt_engine == "/results/gen_trt_engine/oi_model.engine"
+    assert list(spec.dataset.input_map or {}) == ["LowAngleLight", "SolderLight", "UniformLight", "WhiteLight"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "evaluate", "inference"),
+    [
+        (["model.margin=1.5"], (1.5, "model.margin"), (1.5, "model.margin")),
+        (["evaluate.cutoff=0.25"], (0.25, "evaluate.cutoff"), (0.25, "evaluate.cutoff")),
+        (["inference.cutoff=0.5"], (2.0, "model.margin"), (0.5, "inference.cutoff")),
+        (["evaluate.cutoff=0.25", "inference.cutoff=0"], (0.25, "evaluate.cutoff"), (0.0, "inference.cutoff")),
+    ],
+)
+def test_cutoff(overrides, evaluate, inference):
+    spec = default_spec(OI, overrides)
+    assert spec.cutoff("evaluate") == evaluate
+    assert spec.cutoff("inference") == inference
+
+
+def test_what_the_package_knows_of_the_network():
+    assert OpticalInspectionSpec.network == OI
+    assert OpticalInspectionSpec.title == "Optical Inspection"
+    assert OpticalInspectionSpec.latest_checkpoint == "oi_model_latest.pth"
+    spec = OpticalInspectionSpec()
+    assert spec.pairs is spec.dataset

@@ -1,0 +1,195 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goldenpair.data.table import Layout, PairTable, part_pictures, read_table
+from goldenpair.errors import DataError
+from goldenpair.specs.common import Dataset
+
+PLAIN = "input_path,golden_path,label,object_name\nb1,golden,PASS,001\nb2,golden,MISSING,R2\n"
+
+
+@pytest.fixture
+def table_of(tmp_path):
+    """A function that reads a table of the given content."""
+
+    def read(content: str | bytes) -> PairTable:
+        path = tmp_path / "table.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_table(path, tmp_path / "images")
+
+    return read
+
+
+def layout_of(**values) -> Layout:
+    return Layout.of(Dataset(image_height=10, image_width=7, **values))
+
+
+def test_lights_stand_in_key_order_whatever_their_numbers():
+    layout = layout_of(input_map={"White": 3, "Low": 0, "Solder": 1}, num_input=3, image_ext=".png")
+    assert layout.lights == ("White", "Low", "Solder")
+    assert layout.suffixes == ("_White.png", "_Low.png", "_Solder.png")
+
+
+@pytest.mark.parametrize("empty", [None, {}])
+def test_a_single_picture_has_no_suffix(empty):
+    layout = layout_of(input_map=empty, num_input=1)
+    assert layout.lights == ()
+    assert layout.suffixes == (".jpg",)
+    assert (layout.rows, layout.columns) == (1, 1)
+
+
+FOUR = {name: 0 for name in "abcd"}
+SIX = {name: 0 for name in "abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("values", "height", "width"),
+    [
+        ({"input_map": None, "num_input": 1}, 10, 7),
+        ({"input_map": FOUR, "concat_type": "linear"}, 40, 7),
+        ({"input_map": FOUR, "concat_type": None}, 40, 7),
+        ({"input_map": FOUR, "concat_type": "linear", "grid_map": {"x": 2, "y": 2}}, 40, 7),
+        ({"input_map": FOUR, "concat_type": "grid", "grid_map": {"x": 2, "y": 2}}, 20, 14),
+        ({"input_map": SIX, "num_input": 6, "concat_type": "grid", "grid_map": {"x": 3, "y": 2}}, 20, 21),
+        ({"input_map": SIX, "num_input": 6, "concat_type": "grid", "grid_map": {"x": 2, "y": 3}}, 30, 14),
+    ],
+)
+def test_size_of_the_joined_picture(values, height, width):
+    layout = layout_of(**values)
+    assert (layout.joined_height, layout.joined_width) == (height, width)
+
+
+def test_reads_cells_as_text_and_labels_as_tao(table_of, tmp_path):
+    table = table_of(PLAIN)
+    assert len(table) == 2
+    assert table.columns == ("input_path", "golden_path", "label", "object_name")
+    assert table.row(0) == {"input_path": "b1", "golden_path": "golden", "label": "PASS", "object_name": "001"}
+    assert table.images_dir == tmp_path / "images"
+    assert table.describe(1) == "line 3: R2 in b2"
+
+
+@pytest.mark.parametrize("label", ["pass", " PASS", "Pass", "", "NA", "MISSING", "0"])
+def test_whatever_is_not_exactly_pass_is_a_defect(table_of, label):
+    table = table_of(f"label,input_path\n{label},a\nPASS,b\n")
+    assert table.is_defect.tolist() == [True, False]
+
+
+def test_columns_may_stand_in_any_order_and_more_of_them_are_kept(table_of):
+    table = table_of("machine,object_name,label,golden_path,input_path,note\nM1,R1,PASS,golden,b1,NA\n")
+    assert table.columns == ("machine", "object_name", "label", "golden_path", "input_path", "note")
+    assert table.row(0)["machine"] == "M1" and table.row(0)["note"] == "NA"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xef\xbb\xbf" + PLAIN.encode(), id="byte order mark"),
+        pytest.param(PLAIN.replace("\n", "\r\n").encode(), id="lines of Windows"),
+        pytest.param(PLAIN.rstrip("\n").encode(), id="no newline at the end"),
+        pytest.param((PLAIN + "\n\n").encode(), id="blank lines at the end"),
+        pytest.param(PLAIN.replace("input_path,golden_path", " input_path , golden_path").encode(), id="blanks"),
+        pytest.param(
+            '"input_path","golden_path",label,object_name\n"b1",golden,PASS,001\nb2,golden,"MISSING",R2\n'.encode(),
+            id="quotes",
+        ),
+    ],
+)
+def test_the_same_table_however_it_is_written(table_of, content):
+    assert table_of(content).cells == table_of(PLAIN).cells
+
+
+def test_quoted_commas_quotes_and_newlines_stay_in_their_cell(table_of):
+    table = table_of('object_name,note\nR1,"a, ""b""\nc"\nR2,d\n')
+    assert table.cells["note"] == ['a, "b"\nc', "d"]
+
+
+def test_letters_beyond_ascii(table_of):
+    assert table_of("object_name\nWiderstand_Ω_ü\n").cells["object_name"] == ["Widerstand_Ω_ü"]
+
+
+def test_a_header_alone_is_an_empty_table_with_its_columns(table_of):
+    table = table_of("input_path,golden_path,label,object_name\n")
+    assert len(table) == 0
+    assert table.columns == ("input_path", "golden_path", "label", "object_name")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b"\n\n", "it is empty"),
+        (b"a,b\n1,2\n1,2,3\n1\n", r"2 rows do not have the header's 2 cells; the first is row 3 with 3: 1,2,3"),
+        (b"a,b,a\n1,2,3\n", "column 'a' stands there twice"),
+        (b"a,b\n\xff\xfe,2\n", "cannot be read as a CSV file in UTF-8"),
+        (b'a,b\n"1"x,2\n', "cannot be read as a CSV file"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(table_of, content, said):
+    with pytest.raises(DataError, match=said) as caught:
+        table_of(content)
+    assert "table.csv" in str(caught.value)
+
+
+def test_a_missing_table_is_named_with_the_folder_looked_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="no such file") as caught:
+        read_table("gone.csv", "images")
+    assert str(tmp_path) in str(caught.value) and "gone.csv" in str(caught.value)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path, tmp_path)
+
+
+SHARING = [
+    # input_path, golden_path, object_name
+    ("b1", "gold", "R1"),
+    ("b1", "gold", "C1"),
+    ("b2", "gold", "R1"),
+    ("b2", "other", "R1"),
+    ("gold", "gold", "R1"),  # a golden inspected as a sample
+    ("b1", "gold", "R1"),  # a row that stands there twice
+]
+
+
+def parts_of(lights: dict[str, int] | None, rows=SHARING, root="/data"):
+    cells = {"input_path": [row[0] for row in rows], "golden_path": [row[1] for row in rows]}
+    table = PairTable("t.csv", Path(root), {**cells, "object_name": [row[2] for row in rows]})
+    return part_pictures(table, layout_of(input_map=lights, num_input=len(lights or [0])))
+
+
+@pytest.mark.parametrize("lights", [None, {"White": 0}, {"White": 1, "Low": 0}])
+def test_indices_lead_from_each_row_to_its_files(lights):
+    parts = parts_of(lights)
+    suffixes = [f"_{light}.jpg" for light in lights] if lights else [".jpg"]
+    assert parts.sample.shape == parts.golden.shape == (len(SHARING), len(suffixes))
+    for i, (folder, golden, name) in enumerate(SHARING):
+        assert [parts.paths[n] for n in parts.sample[i]] == [f"/data/{folder}/{name}{suffix}" for suffix in suffixes]
+        assert [parts.paths[n] for n in parts.golden[i]] == [f"/data/{golden}/{name}{suffix}" for suffix in suffixes]
+
+
+def test_each_file_is_named_once():
+    parts = parts_of({"White": 0, "Low": 0})
+    distinct = {(folder, name) for a, b, name in SHARING for folder in (a, b)}
+    assert len(parts.paths) == len(set(parts.paths)) == 2 * len(distinct)
+
+
+def test_rows_share_a_golden_exactly_if_folder_and_name_agree():
+    parts = parts_of({"White": 0, "Low": 0})
+    keys = [(golden, name) for _, golden, name in SHARING]
+    same = [[one == other for other in keys] for one in keys]
+    assert np.equal.outer(parts.golden_id, parts.golden_id).tolist() == same
+
+
+def test_an_absolute_folder_replaces_images_dir():
+    parts = parts_of(None, [("/elsewhere/b1", "gold", "R1")])
+    assert parts.paths[parts.sample[0, 0]] == "/elsewhere/b1/R1.jpg"
+    assert parts.paths[parts.golden[0, 0]] == "/data/gold/R1.jpg"
+
+
+def test_an_empty_table_needs_no_pictures():
+    parts = parts_of({"White": 0, "Low": 0}, [])
+    assert parts.paths == [] and parts.sample.shape == (0, 2) and parts.golden_id.shape == (0,)
