@@ -31,12 +31,15 @@ LAYERS = [
 LOOPS = {("cli", "demo")}
 
 PUBLIC = [
+    "CheckpointError",
+    "DataError",
     "EvaluateResult",
     "GoldenpairError",
     "InferenceResult",
     "InputError",
     "Inspector",
     "RunError",
+    "SpecError",
     "TrainResult",
     "Verdict",
     "__version__",

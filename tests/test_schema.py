@@ -200,6 +200,7 @@ def test_template_differs_from_the_defaults_only_where_it_proposes_better():
         "dataset.grid_map",
         "dataset.concat_type",
         "dataset.augmentation_config.augment",
+        *(f"dataset.augmentation_config.random_color.{one}" for one in ("brightness", "contrast", "saturation", "hue")),
         "dataset.augmentation_config.relative_jitter.enable",
         "evaluate.checkpoint",
         "inference.checkpoint",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair import __version__
-from goldenpair.errors import GoldenpairError, InputError
+from goldenpair.errors import DataError, GoldenpairError, InputError
 
 if TYPE_CHECKING:
     from goldenpair.specs.common import NetworkSpec
@@ -33,9 +33,15 @@ log = logging.getLogger("goldenpair")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     parser = _parser()
-    given, rest = parser.parse_known_args(arguments)
-    if any(word.startswith("-") for word in rest) or (rest and "overrides" not in given):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        given, rest = parser.parse_known_args(words)
+        if any(word.startswith("-") for word in rest) or (rest and "overrides" not in given):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    except SystemExit as stop:  # argparse has said why
+        if stop.code and words and words[0] in NETWORKS:
+            print("Execution status: FAIL")
+        raise
     if rest:  # argparse ends a list of words at the first flag; overrides may follow it too
         given.overrides += rest
     with _messages():
@@ -133,8 +139,11 @@ def _default_specs(spec: "NetworkSpec") -> None:
         print(as_yaml(spec), end="")
         return
     path = Path(spec.results_dir) / "experiment.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, as_yaml(spec))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, as_yaml(spec))
+    except OSError as error:
+        raise DataError(f"{path}: it cannot be written ({error})") from None
     print(f"Wrote {path}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import yaml
+from omegaconf import OmegaConf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from goldenpair.errors import DataError, InputError, SpecError
@@ -82,7 +83,7 @@ class Run:
     ) -> None:
         """Append a record. The last `kpi` is repeated in every later record, as programs that read TAO's expect."""
         if kpi is not None:
-            self._kpi = {name: float(value) for name, value in kpi.items()}
+            self._kpi = {name: float(value) for name, value in kpi.items() if math.isfinite(value)}
         now = datetime.now()
         record: dict[str, Any] = {
             **(progress or {}),
@@ -113,8 +114,7 @@ def as_yaml(spec: NetworkSpec) -> str:
     plain = spec.model_dump()
     if plain.get("encryption_key"):
         plain["encryption_key"] = None
-    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
-    return text
+    return OmegaConf.to_yaml(OmegaConf.create(plain))  # quotes texts that OmegaConf would read as numbers
 
 
 def write_text(path: Path, text: str) -> None:

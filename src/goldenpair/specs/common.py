@@ -6,7 +6,7 @@ and the description says so.
 
 from typing import ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from goldenpair.specs.fields import MISSING, Section, option, section
 
@@ -198,6 +198,13 @@ class Devices(Section):
     gpu_ids: list[int] = option([0], "Indices of the GPUs", popular=True)
     num_nodes: int = option(1, "Number of machines", ge=1, popular=True)
 
+    @field_validator("gpu_ids")
+    @classmethod
+    def _indices(cls, ids: list[int]) -> list[int]:
+        if not ids or min(ids) < 0 or len(set(ids)) < len(ids):
+            raise ValueError(f"{ids} is no list of GPUs; give different indices from 0 on, such as [0, 1]")
+        return ids
+
 
 class Cudnn(Section):
     benchmark: bool = option(False, "Let cuDNN time its algorithms and keep the fastest (GPU only)")
@@ -263,7 +270,7 @@ class ScoringCommon(Devices):
 
 
 class Calibration(Section):
-    cal_image_dir: list[str] | str = option(MISSING, "Folders of calibration pictures")
+    cal_image_dir: list[str] | Literal["???"] = option(MISSING, "Folders of calibration pictures")
     cal_cache_file: str = option(MISSING, "Calibration cache file")
     cal_batch_size: int = option(1, "Batch size of the calibration", ge=1, popular=True)
     cal_batches: int = option(1, "Batches of the calibration", ge=1, popular=True)

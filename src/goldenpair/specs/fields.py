@@ -5,7 +5,7 @@ commented template and docs table read what is declared here and nowhere else.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
@@ -26,9 +26,22 @@ class Section(BaseModel):
     @classmethod
     def _yes_is_no_number(cls, value: Any, info: Any) -> Any:
         # pydantic reads true as 1; in a spec `num_epochs: true` is a slip of the pen
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
+        field = cls.model_fields[info.field_name]
+        kinds = set(_kinds(field.annotation))
+        if kinds & {int, float} and not kinds & {bool, str} and subsection(field) is None and _holds_bool(value):
             raise ValueError("true and false are not numbers")
         return value
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The plain types of an annotation; of a mapping, those of its values."""
+    inner = get_args(annotation)[1:] if get_origin(annotation) is dict else get_args(annotation)
+    return [annotation, *(kind for one in inner for kind in _kinds(one))]
+
+
+def _holds_bool(value: Any) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, bool) or any(map(_holds_bool, inside))
 
 
 @dataclass(frozen=True)

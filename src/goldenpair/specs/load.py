@@ -23,6 +23,7 @@ from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec,)}
 
 Plain = dict[str, Any]
+_INSIDE_TEXT = re.compile(r"\$\{([\w.]+)\}")
 S = TypeVar("S", bound=Section)
 
 
@@ -51,37 +52,46 @@ def load_spec(
 
     Raises SpecError that lists every mistake with its path, its value and what is allowed.
     """
-    kind = spec_class(network)
-    spec, plain, problems = _checked(kind, source, overrides)
-    if action is not None:
-        problems += _not_given(kind, plain, action)
-        problems += spec.problems(action) if spec else []
-    return _sure(spec, source, problems)
+    return _checked(spec_class(network), source, overrides, action)
 
 
 def load_section(kind: type[S], overrides: Sequence[str]) -> S:
     """A section by itself, such as the options of a command, from its defaults and `key=value` overrides."""
-    section, _, problems = _checked(kind, {}, overrides)
-    return _sure(section, {}, problems)
+    return _checked(kind, {}, overrides, None)
 
 
-def _checked(
-    kind: type[S], source: str | Path | Mapping[str, Any], overrides: Sequence[str]
-) -> tuple[S | None, Plain, list[str]]:
+def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: Sequence[str], action: str | None) -> S:
     given = dict(source) if isinstance(source, Mapping) else _read(Path(source))
     problems: list[str] = []
     given = _without_gpu_wishes(_canonical(kind, given, "", problems), overrides)
     for override in overrides:
         given = _merge(kind, given, _canonical(kind, _parse(override, problems), "", problems))
-    plain = _resolve(_merge(kind, kind().model_dump(), given), problems)
-    return _validate(kind, plain, problems), plain, problems
-
-
-def _sure(section: S | None, source: str | Path | Mapping[str, Any], problems: list[str]) -> S:
-    if problems or section is None:
+    plain = _resolve(kind, _merge(kind, kind().model_dump(), given), problems)
+    problems += _left_open(kind, plain, action)
+    checked = _validate(kind, plain, problems)
+    if action is not None and issubclass(kind, NetworkSpec):
+        problems += _misfits(kind, plain, action)
+    if problems or checked is None:
         name = "what was given" if isinstance(source, Mapping) else f"the spec {source}"
-        raise SpecError(name, sorted(set(problems), key=problems.index))
-    return section
+        first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
+        for problem in problems:
+            first.setdefault(problem.split(": ")[0], problem)
+        raise SpecError(name, list(first.values()))
+    return checked
+
+
+def _misfits(kind: type[NetworkSpec], plain: Plain, action: str) -> list[str]:
+    """What does not fit together, told of the sections that are right by themselves even if others are not."""
+    values: Plain = {}
+    wrong = []
+    for key, field in kind.model_fields.items():
+        below = subsection(field)
+        try:
+            values[key] = below.model_validate(plain[key]) if below else plain[key]
+        except ValidationError:
+            values[key] = below() if below else None
+            wrong.append(f"{key}.")
+    return [line for line in kind.model_construct(**values).problems(action) if not line.startswith(tuple(wrong))]
 
 
 def without_effect(spec: NetworkSpec, sections: Iterable[str]) -> list[str]:
@@ -119,6 +129,8 @@ def _as_mapping(text: str, name: str) -> Plain:
         config = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
     except yaml.YAMLError as error:
         raise SpecError(name, [f"is not YAML or JSON: {' '.join(str(error).split())}"]) from None
+    except AssertionError:  # OmegaConf's way to say that a text holds one number or word
+        config = None
     except (OmegaConfBaseException, ValueError, RecursionError) as error:
         raise SpecError(name, [f"cannot be used: {' '.join(str(error).split())}"]) from None
     if not isinstance(config, DictConfig):
@@ -133,10 +145,12 @@ def _parse(override: str, problems: list[str]) -> Plain:
     if not equals or not key.strip("+ "):
         problems.append(f"override {override!r}: expected key.path=value, as in train.num_epochs=3")
         return {}
-    # TAO's containers take {a:0} for a mapping; YAML wants a blank after the colon
-    spaced = re.sub(r"([{,]\s*[\w.-]+):(?=\S)", r"\1: ", override.lstrip("+"))
+    key, equals, value = override.lstrip("+").partition("=")
+    if value.strip().startswith("{"):
+        # TAO's containers take {a:0} for a mapping; YAML wants a blank after the colon
+        value = re.sub(r"([{,]\s*[\w.-]+):(?=\S)", r"\1: ", value)
     try:
-        parsed = OmegaConf.from_dotlist([spaced])
+        parsed = OmegaConf.from_dotlist([f"{key}={value}"])
     except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         problems.append(f"override {override!r}: {' '.join(str(error).split())}")
         return {}
@@ -149,6 +163,7 @@ def _canonical(kind: type[Section], given: Plain, prefix: str, problems: list[st
     """Aliases under their true names; a section without content is a section left out."""
     aliases = {meta(field).alias: key for key, field in kind.model_fields.items() if meta(field).alias}
     result: Plain = {}
+    given_as: dict[str, str] = {}
     for key, value in given.items():
         name = aliases.get(str(key), str(key))
         field = kind.model_fields.get(name)
@@ -158,8 +173,9 @@ def _canonical(kind: type[Section], given: Plain, prefix: str, problems: list[st
         if below and isinstance(value, dict):
             value = _canonical(below, value, f"{prefix}{name}.", problems)
         if name in result and result[name] != value:
-            problems.append(f"{prefix}{key}: {value!r}, but {prefix}{name} (the same option) is {result[name]!r}")
-        result[name] = value
+            other = f"{prefix}{given_as[name]} (the same option) is {result[name]!r}"
+            problems.append(f"{prefix}{key}: {value!r}, but {other}")
+        result[name], given_as[name] = value, str(key)
     return result
 
 
@@ -185,41 +201,54 @@ def _merge(kind: type[Section], base: Plain, over: Plain) -> Plain:
     return merged
 
 
-def _resolve(plain: Plain, problems: list[str]) -> Plain:
+def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> Plain:
     """Every `${a.b}` replaced by what it points to; one that cannot be is a problem and becomes `???`."""
-    config = OmegaConf.create(plain)
+    aliases: set[str] = set()
+    config = OmegaConf.create(_with_aliases(kind, plain, "", aliases))
 
     def value_of(node: DictConfig | ListConfig, key: Any, path: str) -> Any:
+        raw = _raw(node, key)
         try:
             value = node[key]
             if isinstance(value, DictConfig | ListConfig):
                 return children(value, path)
+            for reference in _INSIDE_TEXT.findall(raw) if isinstance(raw, str) and value != raw else ():
+                if raw != f"${{{reference}}}" and OmegaConf.select(config, reference) is None:
+                    problems.append(f"{path}: {raw!r} refers to {reference}, which is not set")
             return value
         except InterpolationToMissingValueError:
             return MISSING
-        except RecursionError:
-            problems.append(f"{path}: {_raw(node, key)!r} refers to itself in a circle")
-        except OmegaConfBaseException as error:
-            circle = "recursive" in str(error).lower()
-            fault = "refers to itself in a circle" if circle else "refers to nothing in this spec"
-            problems.append(f"{path}: {_raw(node, key)!r} {fault}")
+        except (OmegaConfBaseException, RecursionError) as error:
+            circle = isinstance(error, RecursionError) or "recursive" in str(error).lower()
+            problems.append(f"{path}: {raw!r} refers to {'itself in a circle' if circle else 'nothing in this spec'}")
         return MISSING
 
     def children(node: DictConfig | ListConfig, path: str) -> Any:
         if isinstance(node, ListConfig):
             return [value_of(node, i, f"{path}[{i}]") for i in range(len(node))]
-        dot = f"{path}." if path else ""
-        keys = [str(key) for key in node]
+        paths: dict[Any, str] = {key: f"{path}.{key!s}" if path else str(key) for key in node}
         return {
-            key: MISSING
-            if OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key)
-            else value_of(node, key, f"{dot}{key}")
-            for key in keys
+            str(key): MISSING if _raw(node, key) == MISSING else value_of(node, key, place)
+            for key, place in paths.items()
+            if place not in aliases
         }
 
     resolved = children(config, "")
     assert isinstance(resolved, dict)
     return resolved
+
+
+def _with_aliases(kind: type[Section], plain: Plain, prefix: str, added: set[str]) -> Plain:
+    """The same with every alias beside its option, for references; `added` gets their paths."""
+    result = dict(plain)
+    for key, field in kind.model_fields.items():
+        below, value = subsection(field), plain.get(key)
+        if below and isinstance(value, dict):
+            result[key] = _with_aliases(below, value, f"{prefix}{key}.", added)
+        if alias := meta(field).alias:
+            result[alias] = value
+            added.add(f"{prefix}{alias}")
+    return result
 
 
 def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
@@ -228,20 +257,19 @@ def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
 
 
 def _validate(kind: type[S], plain: Plain, problems: list[str]) -> S | None:
-    known = {problem.split(": ")[0] for problem in problems}
     try:
         return kind.model_validate(plain)
     except ValidationError as error:
         for mistake in error.errors():
-            path = _dotted(mistake["loc"])
-            if path not in known:  # a reference to nothing was said already
-                problems.append(f"{path}: {_sentence(kind, mistake)}")
+            problems.append(f"{_dotted(mistake['loc'])}: {_sentence(kind, mistake)}")
         return None
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
     text = ""
     for part in location:
+        if isinstance(part, str) and "[" in part:  # pydantic's name of an alternative, such as list[str]
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
     return text.lstrip(".")
 
@@ -306,14 +334,18 @@ def _paths(kind: type[Section], prefix: str = "") -> Iterator[str]:
             yield from _paths(below, f"{prefix}{key}.")
 
 
-def _not_given(kind: type[Section], plain: Plain, action: str, prefix: str = "", needed: bool = False) -> list[str]:
+def _left_open(
+    kind: type[Section], plain: Plain, action: str | None, prefix: str = "", needed: bool = False
+) -> list[str]:
+    """Mandatory values that the action needs, and the mark `???` where nothing is mandatory."""
     problems = []
     for key, field in kind.model_fields.items():
-        value = plain.get(key)
+        value, below = plain.get(key), subsection(field)
         wanted = needed or action in meta(field).needed_by
-        below = subsection(field)
         if below and isinstance(value, dict):
-            problems += _not_given(below, value, action, f"{prefix}{key}.", wanted)
+            problems += _left_open(below, value, action, f"{prefix}{key}.", wanted)
         elif wanted and field.default == MISSING and value in (MISSING, None, ""):
             problems.append(f"{prefix}{key}: {action} needs it ({(field.description or '').lower()})")
+        elif value == MISSING and field.default != MISSING:
+            problems.append(f"{prefix}{key}: {MISSING} stands for a value to be given; give one, or leave it out")
     return problems
