@@ -20,7 +20,7 @@ from goldenpair.specs.common import NetworkSpec
 
 # set: picture size, light, epochs, where it is tested
 SETS = {
-    "deeppcb_oi": (100, "SolderLight", 6, (("deeppcb_oi", "test"), ("deeppcb_oi_shifted", "test"))),
+    "deeppcb_oi": (100, "SolderLight", 5, (("deeppcb_oi", "test"), ("deeppcb_oi_shifted", "test"))),
     "lookout_oi": (128, "WhiteLight", 20, (("lookout_oi", "val"),)),
 }
 KEYS = ("auroc", "ap", "fpr100", "fpr99", "fpr97")

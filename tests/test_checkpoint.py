@@ -15,7 +15,6 @@ from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
-IMAGENET = {"mean": "[0.485,0.456,0.406]", "std": "[0.229,0.224,0.225]"}
 
 
 @pytest.fixture

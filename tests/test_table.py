@@ -91,7 +91,7 @@ def test_columns_may_stand_in_any_order_and_more_of_them_are_kept(table_of):
         pytest.param((PLAIN + "\n\n").encode(), id="blank lines at the end"),
         pytest.param(PLAIN.replace("input_path,golden_path", " input_path , golden_path").encode(), id="blanks"),
         pytest.param(
-            '"input_path","golden_path",label,object_name\n"b1",golden,PASS,001\nb2,golden,"MISSING",R2\n'.encode(),
+            b'"input_path","golden_path",label,object_name\n"b1",golden,PASS,001\nb2,golden,"MISSING",R2\n',
             id="quotes",
         ),
     ],

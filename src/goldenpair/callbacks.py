@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -65,6 +65,16 @@ class BestCheckpoint(ModelCheckpoint):
         super().on_validation_end(trainer, module)
         if self._latest and self.best_model_path and trainer.is_global_zero:
             checkpoints.point_at(self._latest, Path(self.best_model_path))
+
+
+class EpochBar(RichProgressBar):
+    """A bar for each epoch, on a terminal; the log says the rest."""
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        shown = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in shown.items() if name == "train_loss_step"}
 
 
 class WholeFiles(TorchCheckpointIO):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
 
 _OURS = "goldenpair"
+# what the reader of pickles runs into when bytes are wrong
+_DAMAGED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 _PREFIX = "model."  # of the parameter names, in TAO's files and in ours
 
 
@@ -39,14 +42,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     file = Path(path)
     content = _read(file)
+    if content.get("state_dict_encrypted"):
+        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
     state = content.get("state_dict")
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"checkpoint {file}: it holds no model weights (no 'state_dict')")
-    if content.get("state_dict_encrypted"):
-        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
     weights = {str(name).removeprefix(_PREFIX): value for name, value in state.items() if isinstance(value, Tensor)}
     ours = content.get(_OURS)
-    spec = load_spec(ours["network"], ours["spec"]) if isinstance(ours, dict) else None
+    if ours is not None and not (isinstance(ours, dict) and {"network", "spec"} <= ours.keys()):
+        raise CheckpointError(f"checkpoint {file}: what it says of its own spec is damaged")
+    spec = load_spec(ours["network"], ours["spec"]) if ours else None
     return Checkpoint(file, weights, spec)
 
 
@@ -123,15 +128,17 @@ def _read(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()})")
     try:
         # mapped, so that the optimiser's state, two thirds of the file, is never read
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"checkpoint {file}: it was refused, because reading it could run code ({_first_line(error)})"
-        ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"checkpoint {file}: it is no PyTorch file or is cut off ({_first_line(error)})"
-        ) from None
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
+        if any(word in reason.lower() for word in ("unsupported", "unrecognized", "allowed")):
+            why = f"it was refused, because reading it could run code ({reason})"
+        else:
+            why = "it is no PyTorch file or is cut off"
+        raise CheckpointError(f"checkpoint {file}: {why}") from None
+    except _DAMAGED as error:
+        why = f"it is no PyTorch file or is cut off ({_first_line(error)})"
+        raise CheckpointError(f"checkpoint {file}: {why}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint {file}: expected a dictionary, found {type(content).__name__}")
     return content

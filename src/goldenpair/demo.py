@@ -6,6 +6,7 @@ from time import perf_counter
 
 from goldenpair import cli
 from goldenpair.errors import DataError, RunError
+from goldenpair.metrics import short
 
 _CAPTURE = 0.97
 
@@ -36,7 +37,7 @@ def run(out: Path, boards: int = 100, parts: int = 10, epochs: int = 12) -> None
         f"evaluate.results_dir={results / 'choose'}",
     ]
     _do("optical_inspection", "evaluate", *spec, *small, *validation)
-    cutoff = f"evaluate.cutoff={_cutoff(results / 'choose' / 'metrics.json'):.4g}"
+    cutoff = f"evaluate.cutoff={short(_cutoff(results / 'choose' / 'metrics.json'))}"
     _do("optical_inspection", "evaluate", *spec, *small, cutoff)
     _do("optical_inspection", "inference", *spec, *small, cutoff)
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'},")

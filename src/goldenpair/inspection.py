@@ -16,6 +16,7 @@ from goldenpair.data.table import PairTable, read_table
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import score_pictures, score_table
+from goldenpair.metrics import above
 from goldenpair.run import ProgressCallback
 from goldenpair.specs.common import NetworkSpec
 
@@ -38,7 +39,7 @@ class Verdict:
         """FAIL if and only if a finite score exceeds the cutoff."""
         if error or not math.isfinite(score):
             return cls("ERROR", None, cutoff, error or "the network gave no number")
-        return cls("FAIL" if score > cutoff else "PASS", score, cutoff)
+        return cls("FAIL" if above(np.array(score), cutoff) else "PASS", score, cutoff)
 
 
 class Inspector:
@@ -53,6 +54,8 @@ class Inspector:
         self._device = first_device(self.spec.inference, "inspection")
         self._task.model.to(self._device)
         self.cutoff = self.spec.cutoff("inference")[0] if cutoff is None else cutoff
+        if not math.isfinite(self.cutoff):
+            raise InputError(f"cutoff: {cutoff!r} is no number that a score can exceed; give one, such as 0.5")
 
     @property
     def lights(self) -> tuple[str, ...]:
@@ -104,7 +107,7 @@ class Inspector:
             [
                 as_picture(source, layout.height, layout.width, f"{role} picture {i + 1}")
                 if isinstance(source, np.ndarray)
-                else decode(source, layout.height, layout.width)
+                else decode(source, layout.height, layout.width, f"{role} picture {i + 1}")
                 for i, source in enumerate(sources)
             ]
         )

@@ -6,6 +6,7 @@ A score above the cutoff is FAIL. `score` is float [N] and `is_defect` bool [N] 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,13 @@ class WorkingPoint:
     accuracy: Rate
 
 
+def above(score: Score, cutoff: float) -> Flag:
+    """Which scores are FAIL. Both are compared as float32, so a score that reads 0.1 does not exceed a cutoff of 0.1."""
+    return np.asarray(score, np.float32) > np.float32(cutoff)
+
+
 def working_point(score: Score, is_defect: Flag, cutoff: float) -> WorkingPoint:
-    fails = score > cutoff
+    fails = above(score, cutoff)
     captured = int((fails & is_defect).sum())
     false_calls = int((fails & ~is_defect).sum())
     defects = int(is_defect.sum())
@@ -98,7 +104,14 @@ def false_alarm_rate(score: Score, is_defect: Flag, capture: float = 1.0) -> flo
     good = score[~is_defect]
     if cutoff is None or not len(good):
         return None
-    return float((good > cutoff).mean())
+    return float(above(good, cutoff).mean())
+
+
+def short(cutoff: float) -> str:
+    """A cutoff in four digits to be read and typed; rounded down, so that it captures what the cutoff does."""
+    digits = 4 - 1 - math.floor(math.log10(abs(cutoff))) if cutoff and math.isfinite(cutoff) else 0
+    shown = Decimal(cutoff).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
+    return f"{float(shown):g}"
 
 
 @dataclass(frozen=True)

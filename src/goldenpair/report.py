@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint
+from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
 from goldenpair.run import whole_file
 
 _TILE = 88  # height of a picture on the sheet, in pixels
@@ -56,11 +56,11 @@ def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
 
 def _add(table: Table, name: str, cutoff: float, rate: Rate, ppm: bool = True) -> None:
     if rate.value is None or rate.low is None or rate.high is None:
-        table.add_row(name, f"{cutoff:.4g}", "-", "", "0 of 0", "")
+        table.add_row(name, short(cutoff), "-", "", "0 of 0", "")
         return
     parts = f"{rate.ppm:,.0f}" if ppm else ""
     counts, interval = f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}"
-    table.add_row(name, f"{cutoff:.4g}", f"{rate.value:.2%}", parts, counts, interval)
+    table.add_row(name, short(cutoff), f"{rate.value:.2%}", parts, counts, interval)
 
 
 def _percent(rate: Rate) -> str:
@@ -91,11 +91,11 @@ def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int =
     """Which parts a person should look at first.
 
     The worst false calls and the worst escapes, up to a third of `limit` each, then the right verdicts that were
-    nearest to the cutoff, defects and good parts in turn. Parts without a score are not among them.
+    nearest to the cutoff, defects before good parts. Parts without a score are not among them.
     """
     rows = np.flatnonzero(np.isfinite(score))
     distance = np.abs(score - cutoff)
-    fails = score > cutoff
+    fails = above(score, cutoff)
     worst_first, nearest_first = rows[np.argsort(-distance[rows])], rows[np.argsort(distance[rows])]
     false_calls = [row for row in worst_first if fails[row] and not is_defect[row]][: limit // 3]
     escapes = [row for row in worst_first if not fails[row] and is_defect[row]][: limit // 3]

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from omegaconf import OmegaConf
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from goldenpair.errors import DataError, InputError, SpecError
@@ -145,6 +146,7 @@ def progress_bar(title: str) -> Iterator[ProgressCallback]:
         TextColumn("eta"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as bars:
+    console = Console()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(title, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
 from torch import Tensor
 
 from goldenpair import checkpoint as checkpoints
-from goldenpair.callbacks import BestCheckpoint, PeriodicCheckpoint, TensorboardDetails, WholeFiles
+from goldenpair.callbacks import BestCheckpoint, EpochBar, PeriodicCheckpoint, TensorboardDetails, WholeFiles
 from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader
 from goldenpair.devices import devices
-from goldenpair.errors import InputError, RunError, SpecError
+from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.metrics import false_alarm_rate, ranking, working_point
 from goldenpair.run import Run
 from goldenpair.specs.common import NetworkSpec
@@ -184,6 +185,8 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     spec = run.spec
     _check_monitor(spec)
     found = devices(spec.train)
+    if len(train) < 2 * len(found):
+        raise DataError(f"train_dataset: {len(train)} rows are too few; training needs 2 for each of its devices")
     seed = spec.train.seed if spec.train.seed >= 0 else secrets.randbelow(2**31)
     torch.manual_seed(seed)
     task = create_task(spec)
@@ -213,7 +216,7 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
 def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Trainer:
     spec = run.spec
     train, on_gpu = spec.train, on[0].type == "cuda"
-    callbacks: list[Callback] = [RichProgressBar()]
+    callbacks: list[Callback] = [EpochBar()] if Console().is_terminal else []
     wish = train.checkpointer
     if not (wish.enable_topk and wish.replace_periodic):
         callbacks.append(
@@ -241,6 +244,7 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Tra
         callbacks=callbacks,
         plugins=[WholeFiles()],
         enable_model_summary=False,
+        enable_progress_bar=bool(callbacks) and isinstance(callbacks[0], EpochBar),
         use_distributed_sampler=False,
     )
 

@@ -153,18 +153,18 @@ def _move(pictures: Tensor, maps: Tensor) -> Tensor:
 def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur with a standard deviation of [N] pixels; 0 leaves a picture as it is."""
     n, lights, c, h, w = pictures.shape
-    offsets = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1).float()
-    kernel = torch.exp(-0.5 * (offsets[None] / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).to(pictures.device)
     flat = pictures.reshape(n, lights * c, h, w)
     for dim in (2, 3):
         reach = min(_BLUR_REACH, flat.shape[dim] - 1)
+        offsets = torch.arange(-reach, reach + 1).float()
+        kernel = torch.exp(-0.5 * (offsets[None] / sigma.clamp(min=1e-3)[:, None]) ** 2)
+        kernel = (kernel / kernel.sum(1, keepdim=True)).to(pictures.device)
         padding = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
         padded = F.pad(flat, padding, mode="reflect")
         blurred = torch.zeros_like(flat)
         for i in range(-reach, reach + 1):  # seven shifts, not samples
             part = padded.narrow(dim, reach + i, flat.shape[dim])
-            blurred += part * kernel[:, _BLUR_REACH + i, None, None, None]
+            blurred += part * kernel[:, reach + i, None, None, None]
         flat = blurred
     return flat.reshape(pictures.shape)
 

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from goldenpair.errors import DataError
 from goldenpair.specs.common import Cache
@@ -26,24 +27,32 @@ from goldenpair.specs.common import Cache
 log = logging.getLogger(__name__)
 _VERSION = 1  # of decoding and of the file format: a change of either must change it
 _CHUNK = 256
+_ABANDONED = 24 * 3600  # seconds after which a temporary file is nobody's any more
+# what Pillow's decoders raise on damaged files
+_UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) now and then."""
 
 
-def decode(source: str | Path | bytes, height: int, width: int) -> NDArray[np.uint8]:
+def decode(source: str | Path | bytes, height: int, width: int, name: str = "") -> NDArray[np.uint8]:
     """A picture as uint8 [3, height, width] RGB, resized as TAO does it (Pillow, bilinear with antialiasing).
 
-    Raises DataError for a file that is missing, is no picture, is cut off, or is entirely black: the score of
-    such a picture would mean nothing.
+    Raises DataError for a file that is missing, is no picture, is cut off, has more than 8 bits a channel (which
+    Pillow would clip to white), or is entirely black: the score of such a picture would mean nothing. `name` is
+    what the message calls a picture without a path.
     """
-    name = "the picture" if isinstance(source, bytes) else str(source)
+    name = name or "the picture" if isinstance(source, bytes) else str(source)
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.mode.startswith(("I", "F")):
+                raise DataError(f"{name}: its pixels have more than 8 bits ({image.mode}); save it with 8 bits")
             rgb = image.convert("RGB")
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{name}: there is no such file") from None
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{name}: not a readable picture ({error})") from None
     return as_picture(np.asarray(rgb), height, width, name)
 
@@ -201,8 +210,11 @@ def _fill(pictures: Pictures, file: Path, size: int, progress: Progress | None) 
 
 
 def _make_room(folder: Path, allowed: int) -> None:
-    """Remove the least recently used entries until at most `allowed` bytes are left."""
-    notes = sorted(folder.glob("*.json"), key=lambda note: note.stat().st_mtime, reverse=True)
+    """Remove the least recently used entries until at most `allowed` bytes are left, and what killed runs left."""
+    for leftover in folder.glob("*.tmp"):
+        if time.time() - leftover.stat().st_mtime > _ABANDONED:
+            leftover.unlink(missing_ok=True)
+    notes = sorted(folder.glob("[0-9a-f]" * 32 + ".json"), key=lambda note: note.stat().st_mtime, reverse=True)
     total = 0
     for note in notes:
         file = note.with_suffix(".u8")
