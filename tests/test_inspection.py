@@ -192,7 +192,7 @@ def test_a_checkpoint_without_a_spec_wants_one(tao_set, model, tmp_path):
     [
         (0.4, 0.5, "PASS"),
         (0.5, 0.5, "PASS"),
-        (math.nextafter(0.5, 1), 0.5, "FAIL"),
+        (float(np.nextafter(np.float32(0.5), np.float32(1))), 0.5, "FAIL"),
         (0.6, 0.5, "FAIL"),
         (0.0, 0.0, "PASS"),
     ],

@@ -131,7 +131,8 @@ def _read(file: Path) -> dict[str, Any]:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
-        if any(word in reason.lower() for word in ("unsupported", "unrecognized", "allowed")):
+        code = ("unsupported global", "unsupported class", "unrecognized", "allowed")
+        if any(words in reason.lower() for words in code):
             why = f"it was refused, because reading it could run code ({reason})"
         else:
             why = "it is no PyTorch file or is cut off"

@@ -65,7 +65,7 @@ class WorkingPoint:
 
 
 def above(score: Score, cutoff: float) -> Flag:
-    """Which scores are FAIL. Both are compared as float32, so a score that reads 0.1 does not exceed a cutoff of 0.1."""
+    """Which scores are FAIL. Compared as float32: a score that reads 0.1 does not exceed a cutoff of 0.1."""
     return np.asarray(score, np.float32) > np.float32(cutoff)
 
 
