@@ -235,13 +235,15 @@ def _write_sheet(
 ) -> None:
     from goldenpair.data.cache import Pictures
     from goldenpair.data.table import part_pictures
-    from goldenpair.report import SheetRow, contact_sheet, rows_worth_seeing
+    from goldenpair.report import TILE, SheetRow, contact_sheet, rows_worth_seeing
 
     score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
     rows = rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
     layout = Layout.of(spec.pairs)
     parts = part_pictures(table, layout)
-    pictures = Pictures(parts.paths, layout.height, layout.width, spec.pairs.workers)
+    # as large as the sheet shows them, not as small as the network may see them
+    width = max(1, round(TILE * layout.width / layout.height))
+    pictures = Pictures(parts.paths, TILE, width, spec.pairs.workers)
     sheet = [
         SheetRow(
             golden=pictures.read(parts.golden[row]),

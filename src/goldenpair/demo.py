@@ -11,7 +11,7 @@ from goldenpair.metrics import short
 _CAPTURE = 0.97
 
 
-def run(out: Path, boards: int = 100, parts: int = 10, epochs: int = 12) -> None:
+def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
     """Do it in the folder `out`, echoing each command as a user would type it.
 
     Raises DataError if the folder is not empty, RunError if a command fails.

@@ -13,7 +13,8 @@ from rich.table import Table
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
 from goldenpair.run import whole_file
 
-_TILE = 88  # height of a picture on the sheet, in pixels
+TILE = 88
+"""Height of a picture on a contact sheet, in pixels."""
 _GAP = 6
 _TEXT = 300
 _COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
@@ -69,7 +70,7 @@ def _percent(rate: Rate) -> str:
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A part on a contact sheet: uint8 [L, 3, H, W] pictures and what was said of it."""
+    """A part on a contact sheet: uint8 [L, 3, TILE, W] pictures and what was said of it."""
 
     golden: NDArray[np.uint8]
     sample: NDArray[np.uint8]
@@ -110,10 +111,8 @@ def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int =
 
 def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
     """Write a PNG with a line for each part: golden | sample | what was said of it."""
-    shape = rows[0].golden.shape if rows else (1, 3, 1, 1)
-    lights, height, width = shape[0], shape[2], shape[3]
-    scale = max(_TILE / height, 0.25)
-    tile = (max(1, round(width * scale)), max(1, round(height * scale)))
+    lights, _, height, width = rows[0].golden.shape if rows else (1, 3, TILE, TILE)
+    tile = (width, height)
     strip = lights * (tile[0] + 2)
     page = Image.new("RGB", (2 * strip + _TEXT + 4 * _GAP, 34 + 22 + len(rows) * (tile[1] + _GAP) + _GAP), "white")
     draw = ImageDraw.Draw(page)
@@ -126,7 +125,7 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         top = 58 + i * (tile[1] + _GAP)
         for place, pictures in zip(places, (row.golden, row.sample), strict=False):
             for light, picture in enumerate(pictures):
-                image = Image.fromarray(picture.transpose(1, 2, 0)).resize(tile, Image.Resampling.BICUBIC)
+                image = Image.fromarray(picture.transpose(1, 2, 0))
                 page.paste(image, (place + light * (tile[0] + 2), top))
         colour = _COLOURS[row.kind]
         draw.text((places[2], top), f"{row.score:.4g}  {row.verdict}", colour, font)
