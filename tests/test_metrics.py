@@ -13,6 +13,7 @@ from goldenpair.metrics import (
     false_alarm_rate,
     measure,
     ranking,
+    short,
     working_point,
 )
 
@@ -237,3 +238,21 @@ def test_as_dict_of_one_class_is_plain_json_too():
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["point"]["capture"] == {"value": None, "count": 0, "of": 0, "low": None, "high": None, "ppm": None}
     assert plain["at_capture"][0]["point"] is None
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "wanted"),
+    [
+        (0.2965, "0.2965"),
+        (0.29659, "0.2965"),
+        (2.0, "2"),
+        (0.0, "0"),
+        (12345.6, "12340"),
+        (1.99999, "1.999"),
+        (-0.12345, "-0.1235"),
+    ],
+)
+def test_a_cutoff_to_be_read_is_never_higher_than_it_is(cutoff, wanted):
+    assert short(cutoff) == wanted
+    assert float(short(cutoff)) <= cutoff
+    assert short(float(short(cutoff))) == wanted

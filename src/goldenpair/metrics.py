@@ -110,7 +110,7 @@ def false_alarm_rate(score: Score, is_defect: Flag, capture: float = 1.0) -> flo
 def short(cutoff: float) -> str:
     """A cutoff in four digits to be read and typed; rounded down, so that it captures what the cutoff does."""
     digits = 4 - 1 - math.floor(math.log10(abs(cutoff))) if cutoff and math.isfinite(cutoff) else 0
-    shown = Decimal(cutoff).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
+    shown = Decimal(repr(float(cutoff))).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
     return f"{float(shown):g}"
 
 

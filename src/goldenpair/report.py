@@ -70,7 +70,7 @@ def _percent(rate: Rate) -> str:
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A part on a contact sheet: uint8 [L, 3, TILE, W] pictures and what was said of it."""
+    """A part on a contact sheet: uint8 [L, 3, H, W] pictures and what was said of it."""
 
     golden: NDArray[np.uint8]
     sample: NDArray[np.uint8]
@@ -112,7 +112,7 @@ def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int =
 def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
     """Write a PNG with a line for each part: golden | sample | what was said of it."""
     lights, _, height, width = rows[0].golden.shape if rows else (1, 3, TILE, TILE)
-    tile = (width, height)
+    tile = (max(1, round(width * TILE / height)), TILE)
     strip = lights * (tile[0] + 2)
     page = Image.new("RGB", (2 * strip + _TEXT + 4 * _GAP, 34 + 22 + len(rows) * (tile[1] + _GAP) + _GAP), "white")
     draw = ImageDraw.Draw(page)
@@ -125,7 +125,7 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         top = 58 + i * (tile[1] + _GAP)
         for place, pictures in zip(places, (row.golden, row.sample), strict=False):
             for light, picture in enumerate(pictures):
-                image = Image.fromarray(picture.transpose(1, 2, 0))
+                image = Image.fromarray(picture.transpose(1, 2, 0)).resize(tile, Image.Resampling.BICUBIC)
                 page.paste(image, (place + light * (tile[0] + 2), top))
         colour = _COLOURS[row.kind]
         draw.text((places[2], top), f"{row.score:.4g}  {row.verdict}", colour, font)
