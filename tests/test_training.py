@@ -91,10 +91,12 @@ def test_going_on_from_the_newest_checkpoint_ends_where_an_unbroken_run_does(spe
     assert same(unbroken, weights(resumed.checkpoint))
 
 
-def test_a_finished_run_is_not_trained_again(spec_of):
+def test_a_finished_run_is_not_trained_again_and_says_so(spec_of, caplog):
     first = weights(train(spec_of()).checkpoint)
-    again = train(spec_of())
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        again = train(spec_of())
     assert same(first, weights(again.checkpoint))
+    assert "Nothing was trained" in caplog.text
 
 
 def test_resume_path_beats_the_newest(spec_of, tmp_path):

@@ -210,6 +210,12 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    if not module.metrics:
+        log.warning(
+            "Nothing was trained: the checkpoint has its %d epochs already. Raise train.num_epochs to go on, or "
+            "give another results_dir to start afresh.",
+            spec.train.num_epochs,
+        )
     return module
 
 
