@@ -1,6 +1,6 @@
 """Accuracy of SiameseOI on real boards, over seeds, with and without relative jitter.
 
-    GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3]
+    GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3] [--jitter off on]
 
 Every run is a line in OUT/runs.jsonl; a run that is there already is not repeated. The table at the end is what
 benchmarks/README.md shows.
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--jitter", nargs="+", default=["off", "on"], choices=["off", "on"])
     given = parser.parse_args()
     data = Path(os.environ["GOLDENPAIR_DATA"])
     given.out.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def main() -> None:
     done = [json.loads(line) for line in runs.read_text().splitlines()] if runs.exists() else []
     for seed in given.seeds:
         for name in given.sets:
-            for jitter in (False, True):
+            for jitter in [wish == "on" for wish in given.jitter]:
                 if not any((r["set"], r["seed"], r["jitter"]) == (name, seed, jitter) for r in done):
                     found = one_run(data, given.out, name, seed, jitter)
                     done += found

@@ -71,11 +71,12 @@ class Augmentation:
         together = self._place(draws)
         jitter = config.relative_jitter
         pair = torch.cat([sample, golden])
-        apart = _Draws(generator, 2 * n)
         moves = together.repeat(2, 1, 1)
-        if jitter.enable:
-            moves = self._jitter(apart) @ moves
-        exposure = apart.uniform(1 - jitter.max_exposure, 1 + jitter.max_exposure) if jitter.enable else None
+        # half of each difference to either side; a pair that is not jittered stays as sharp as at inspection
+        half = draws.happens(jitter.jitter_probability).repeat(2) / 2 if jitter.enable else None
+        apart = _Draws(generator, 2 * n)
+        if half is not None:
+            moves = self._jitter(apart, half) @ moves
         moved = _move(pair, moves)
         if config.with_random_blur:
             sigma = draws.uniform() * draws.happens(0.5)
@@ -83,7 +84,8 @@ class Augmentation:
         if config.random_color.enable:
             changed = draws.happens(config.random_color.color_probability)
             moved = _recolour(moved, config.random_color, draws, changed)
-        if exposure is not None:
+        if half is not None:
+            exposure = 1 + apart.uniform(-jitter.max_exposure, jitter.max_exposure) * half
             moved = moved * exposure.to(moved.device)[:, None, None, None, None]
         moved = moved.clamp(0, 255)
         return moved[:n], moved[n:]
@@ -114,11 +116,12 @@ class Augmentation:
             maps = maps @ crop
         return maps
 
-    def _jitter(self, draws: _Draws) -> Tensor:
+    def _jitter(self, draws: _Draws, part: Tensor) -> Tensor:
+        """A turn and a shift for each picture, of at most this `part` of what is allowed between the two."""
         jitter = self.config.relative_jitter
-        maps = _rotation(draws.uniform(-jitter.max_rotation, jitter.max_rotation))
-        maps[:, 0, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * self.layout.width
-        maps[:, 1, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * self.layout.height
+        maps = _rotation(draws.uniform(-jitter.max_rotation, jitter.max_rotation) * part)
+        maps[:, 0, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * part * self.layout.width
+        maps[:, 1, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * part * self.layout.height
         return maps
 
 

@@ -63,9 +63,10 @@ class RelativeJitter(Section):
     misregistration and exposure: not in TAO, and off unless asked for."""
 
     enable: bool = option(False, "Switch of this step (needs augment: true)", start=True)
-    max_shift: float = option(0.04, "Largest shift, as a share of the picture's side", ge=0, le=0.5)
-    max_rotation: float = option(2.0, "Largest turn in degrees", ge=0, le=45)
-    max_exposure: float = option(0.1, "Largest relative change of exposure", ge=0, lt=1)
+    jitter_probability: float = option(0.5, "Chance that a pair is jittered", ge=0, le=1)
+    max_shift: float = option(0.04, "Largest shift between the two, as a share of the picture's side", ge=0, le=0.5)
+    max_rotation: float = option(2.0, "Largest turn between the two, in degrees", ge=0, le=45)
+    max_exposure: float = option(0.1, "Largest relative difference of exposure", ge=0, lt=1)
 
 
 class AugmentationConfig(Section):
