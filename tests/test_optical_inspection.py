@@ -178,6 +178,7 @@ UP_TO_EPOCHS = {"train.checkpoint_interval", "train.validation_interval"}
 OURS = {
     "dataset.augmentation_config.relative_jitter.enable": False,
     "dataset.augmentation_config.relative_jitter.max_shift": 0.04,
+    "dataset.augmentation_config.relative_jitter.jitter_probability": 0.5,
     "dataset.augmentation_config.relative_jitter.max_rotation": 2.0,
     "dataset.augmentation_config.relative_jitter.max_exposure": 0.1,
     "dataset.cache.enable": True,
