@@ -10,6 +10,7 @@ import pytest
 from goldenpair import cli
 from goldenpair.specs.load import SPECS
 from goldenpair.specs.schema import spec_page
+from goldenpair.specs.simulate import SimulateSpec
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -53,10 +54,14 @@ def test_the_python_block_of_the_readme_runs(boards, tmp_path, monkeypatch, caps
     assert last.split()[0] in ("PASS", "FAIL")
 
 
-@pytest.mark.parametrize("network", SPECS)
+@pytest.mark.parametrize("network", [*SPECS, "simulate"])
 def test_the_page_of_options_is_fresh(network):
     page = ROOT / "docs" / f"{network}_spec.md"
     assert page.read_text() == spec_page(network), "run `make docs`"
+
+
+def test_the_help_of_simulate_names_its_options():
+    assert cli._SIMULATE.split(";")[0].split(", ") == list(SimulateSpec.model_fields)
 
 
 @pytest.mark.parametrize("network", SPECS)

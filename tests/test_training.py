@@ -91,6 +91,17 @@ def test_going_on_from_the_newest_checkpoint_ends_where_an_unbroken_run_does(spe
     assert same(unbroken, weights(resumed.checkpoint))
 
 
+@pytest.mark.parametrize("step", [1, 2, 5, 7])
+def test_going_on_within_an_epoch_ends_where_an_unbroken_run_does(spec_of, step):
+    every_step = ["train.checkpoint_interval=1", "train.checkpoint_interval_unit=step", "dataset.batch_size=8"]
+    unbroken = train(spec_of("train.num_epochs=2", *every_step, results="unbroken"))
+    start = next(unbroken.folder.glob(f"model_epoch_*_step_{step:05d}.pth"))
+    resumed = train(spec_of("train.num_epochs=2", f"train.resume_training_checkpoint_path={start}"))
+    assert same(weights(unbroken.checkpoint), weights(resumed.checkpoint))
+    spent = [record["time_per_epoch"] for record in records(resumed.folder) if "time_per_epoch" in record]
+    assert all(text.startswith("0:00:") for text in spent)
+
+
 def test_a_finished_run_is_not_trained_again_and_says_so(spec_of, caplog):
     first = weights(train(spec_of()).checkpoint)
     with caplog.at_level("WARNING", logger="goldenpair"):

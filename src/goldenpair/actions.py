@@ -76,12 +76,13 @@ def train(spec: NetworkSpec) -> TrainResult:
         splits = {"train_dataset": pairs.train_dataset, "validation_dataset": pairs.validation_dataset}
         tables = _load_tables(spec, splits, needs_label=True, needs_all_files=True)
         _say_sampling(tables["train_dataset"], pairs.fpratio_sampling)
-        sets = [_pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()]
+        sets = {split: _pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()}
+        said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
+        _say_left_out(sets, {split: set() for split in sets})
         from goldenpair.training import fit
 
-        module = fit(run, *sets)
-        for split, pair_set in zip(splits, sets, strict=True):
-            _say_unreadable(split, list(pair_set.pictures.errors.values()), "left out of training")
+        module = fit(run, *sets.values())
+        _say_left_out(sets, said)  # what only training came across, where nothing was decoded before
         latest = run.folder / spec.latest_checkpoint
         log.info("Checkpoint: %s", latest)
         return TrainResult(run.folder, latest, dict(module.metrics))
@@ -99,6 +100,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         splits = {"test_dataset": spec.pairs.test_dataset}
         table = _load_tables(spec, splits, needs_label=True, needs_all_files=True)["test_dataset"]
         verdicts = _inspect(spec, run, table, spec.evaluate.checkpoint)
+        _refuse_nothing_but_errors(verdicts)
         cutoff, _ = spec.cutoff("evaluate")
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         metrics = measure(score, table.is_defect, cutoff)
@@ -132,6 +134,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
         verdicts = _inspect(spec, run, table, spec.inference.checkpoint)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         _write_verdicts(result.csv_path, table, verdicts)
+        _refuse_nothing_but_errors(verdicts)
         log.info(
             "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
             len(verdicts),
@@ -208,9 +211,18 @@ def _inspect(spec: NetworkSpec, run: Run, table: PairTable, checkpoint: str) -> 
     with progress_bar("Inspecting") as progress:
         verdicts = inspector.verdicts(table, progress)
     _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")
+    return verdicts
+
+
+def _refuse_nothing_but_errors(verdicts: Sequence["Verdict"]) -> None:
     if all(one.verdict == "ERROR" for one in verdicts):
         raise RunError(f"none of the {len(verdicts)} rows could be scored; the first: {verdicts[0].error}")
-    return verdicts
+
+
+def _say_left_out(sets: Mapping[str, "PairSet"], said: Mapping[str, set[int]]) -> None:
+    for split, pair_set in sets.items():
+        errors = [text for number, text in pair_set.pictures.errors.items() if number not in said[split]]
+        _say_unreadable(split, errors, "left out of training")
 
 
 def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
@@ -220,7 +232,12 @@ def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
 
 
 def _write_verdicts(path: Path, table: PairTable, verdicts: Sequence["Verdict"]) -> None:
-    cells: dict[str, Sequence[str]] = dict(table.cells)
+    added = (SCORE_COLUMN, "verdict", "error")
+    cells: dict[str, Sequence[str]] = {}
+    for name, column in table.cells.items():
+        if name in added:
+            log.warning("The table has a column %s of its own; it is kept as %s_before.", name, name)
+        cells[f"{name}_before" if name in added else name] = column
     cells[SCORE_COLUMN] = ["" if one.score is None else str(np.float32(one.score)) for one in verdicts]
     cells["verdict"] = [one.verdict for one in verdicts]
     cells["error"] = [one.error for one in verdicts]

@@ -55,7 +55,7 @@ class BestCheckpoint(ModelCheckpoint):
             dirpath=wish.dirpath or folder,
             filename=wish.filename,
             monitor=wish.monitor or "val_loss",
-            mode=wish.mode or "min",
+            mode=wish.mode or ("max" if (wish.monitor or "").endswith(("_acc", "_auroc")) else "min"),
             save_top_k=wish.save_top_k,
             auto_insert_metric_name=wish.auto_insert_metric_name,
         )

@@ -74,8 +74,8 @@ def load_task(checkpoint: Checkpoint, spec: NetworkSpec | None = None) -> tuple[
         raise CheckpointError(
             f"checkpoint {checkpoint.path}: it holds no spec, as TAO's do not; give the spec file too"
         )
-    if spec is not None and checkpoint.spec is not None:
-        _refuse_other_pictures(checkpoint, spec)
+    if spec is not None:
+        refuse_other_pictures(checkpoint, spec)
     task = create_task(chosen)
     load_weights(task, checkpoint)
     task.model.eval()
@@ -125,7 +125,7 @@ def point_at(link: Path, target: Path) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()})")
+        raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()}); has train been run?")
     try:
         # mapped, so that the optimiser's state, two thirds of the file, is never read
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
@@ -149,10 +149,11 @@ def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _refuse_other_pictures(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
+def refuse_other_pictures(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
     """A network fed with other lights or another normalisation than in training still gives scores: wrong ones."""
     trained = checkpoint.spec
-    assert trained is not None
+    if trained is None:  # TAO's checkpoints hold no spec
+        return
     if trained.network != spec.network:
         raise CheckpointError(f"checkpoint {checkpoint.path}: it is of {trained.network}, not of {spec.network}")
     then, now = _picture_facts(trained), _picture_facts(spec)

@@ -25,6 +25,7 @@ ACTIONS = {
     "inference": "give every row of infer_dataset a verdict",
     "default_specs": "write all defaults, to results_dir=FOLDER or to the terminal",
 }
+_SIMULATE = "boards, parts_per_board, size, defect_share, lights, image_ext, seed; see docs/simulate_spec.md"
 _EPILOG = "examples: goldenpair demo; goldenpair optical_inspection train -e spec.yaml train.num_epochs=20"
 
 log = logging.getLogger("goldenpair")
@@ -114,7 +115,8 @@ def _network(given: argparse.Namespace) -> None:
     from goldenpair.specs.load import default_spec, load_spec
 
     if given.action == "default_specs":
-        _default_specs(default_spec(given.command, given.overrides))
+        wish = load_spec(given.command, given.spec, given.overrides) if given.spec else None
+        _default_specs(wish or default_spec(given.command, given.overrides))
         return
     if not given.spec:
         raise InputError(f"{given.action} needs a spec: -e SPEC; `goldenpair spec {given.command}` writes one")
@@ -184,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="as in `boards=40 defect_share=0.05`")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
     _debug(command)
     command = commands.add_parser("demo", help="simulate, train, evaluate and inspect, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")

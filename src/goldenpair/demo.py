@@ -38,8 +38,8 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
     ]
     _do("optical_inspection", "evaluate", *spec, *small, *validation)
     cutoff = f"evaluate.cutoff={short(_cutoff(results / 'choose' / 'metrics.json'))}"
-    _do("optical_inspection", "evaluate", *spec, *small, cutoff)
     _do("optical_inspection", "inference", *spec, *small, cutoff)
+    _do("optical_inspection", "evaluate", *spec, *small, cutoff)
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'},")
     print(f"then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
 

@@ -39,6 +39,8 @@ class Verdict:
         """FAIL if and only if a finite score exceeds the cutoff."""
         if error or not math.isfinite(score):
             return cls("ERROR", None, cutoff, error or "the network gave no number")
+        if not math.isfinite(cutoff):
+            return cls("ERROR", None, cutoff, f"the cutoff is {cutoff}, which no score can exceed")
         return cls("FAIL" if above(np.array(score), cutoff) else "PASS", score, cutoff)
 
 
@@ -100,6 +102,9 @@ class Inspector:
             sources = [given]
         else:
             sources = list(given)
+        strange = [source for source in sources if not isinstance(source, str | Path | bytes | np.ndarray)]
+        if strange:
+            raise InputError(f"{role}: {type(strange[0]).__name__} is no picture; give a path, bytes or an array")
         if len(sources) != len(layout.suffixes):
             wanted = f"one for each of {', '.join(layout.lights)}" if layout.lights else "one"
             raise InputError(f"{role}: {len(sources)} pictures given; this model wants {wanted}")

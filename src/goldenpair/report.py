@@ -22,7 +22,7 @@ _COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0
 
 def kpi_table(metrics: Metrics) -> Table:
     """The figures that decide whether a model may run on a line, with the counts behind them."""
-    table = Table(title=f"{metrics.parts} parts, {metrics.defects} of them defective", title_justify="left", box=SIMPLE)
+    table = Table(title=_title(metrics), title_justify="left", box=SIMPLE)
     for column in ("figure", "cutoff", "value", "ppm", "from", "95 % interval"):
         table.add_column(column, justify="left" if column == "figure" else "right", no_wrap=True)
     point = metrics.point
@@ -43,6 +43,11 @@ def kpi_table(metrics: Metrics) -> Table:
     if metrics.errors:
         table.add_row("without a score (ERROR)", "", str(metrics.errors), "", f"of {metrics.parts}", "")
     return table
+
+
+def _title(metrics: Metrics) -> str:
+    without = f" and {metrics.errors} without a score" if metrics.errors else ""
+    return f"{metrics.parts} parts: {metrics.good} good, {metrics.defects} defective{without}"
 
 
 def cutoff_table(points: Sequence[WorkingPoint]) -> Table:

@@ -73,6 +73,7 @@ class PairModule(pl.LightningModule):
         self._cutoff = self.spec.cutoff("evaluate")[0]
         self._seen = {"train": _Seen(), "val": _Seen()}
         self._epoch_began = 0.0
+        self._fresh: dict[str, float] = {}  # of this epoch
         self.metrics: dict[str, float] = {}
         """The newest value of everything in MONITORED that is defined."""
 
@@ -114,6 +115,7 @@ class PairModule(pl.LightningModule):
         self._seen["val"].add(loss, score, batch.label)
 
     def on_train_start(self) -> None:
+        self._epoch_began = perf_counter()  # a run resumed within an epoch has no start of that epoch
         self.run.status("Starting Training Loop.", "STARTED")
 
     def on_train_epoch_start(self) -> None:
@@ -139,7 +141,8 @@ class PairModule(pl.LightningModule):
             },
         )
         self._conclude("train", "Train metrics generated.")
-        told = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self._fresh.items())
+        self._fresh = {}
         log.info("Epoch %d of %d: %s (%.1f s, %s left)", self.current_epoch + 1, epochs, told, spent, _short(left))
 
     def on_train_end(self) -> None:
@@ -154,6 +157,7 @@ class PairModule(pl.LightningModule):
             raise RunError(f"no pair of the {split} table could be read")
         found = seen.metrics(split, self._cutoff)
         self.metrics |= found
+        self._fresh |= found
         self.run.status(message, kpi=found)
         logged = {name: value for name, value in found.items() if name != "train_loss"}
         self.log_dict(logged, batch_size=len(seen.labels))
@@ -183,8 +187,10 @@ def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Path | None:
 def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     """Train the network of the run's spec; checkpoints, TensorBoard events and status lines go to its folder."""
     spec = run.spec
-    _check_monitor(spec)
+    _check_monitor(spec, validation)
     found = devices(spec.train)
+    if spec.train.num_nodes > 1 and found[0].type == "cpu":
+        raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
     if len(train) < 2 * len(found):
         raise DataError(f"train_dataset: {len(train)} rows are too few; training needs 2 for each of its devices")
     seed = spec.train.seed if spec.train.seed >= 0 else secrets.randbelow(2**31)
@@ -195,7 +201,9 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
         checkpoints.load_weights(task, checkpoints.read_checkpoint(spec.train.pretrained_model_path))
     resume = checkpoint_to_resume(spec, run.folder)
     if resume:
-        checkpoints.load_weights(task, checkpoints.read_checkpoint(resume))  # says clearly what does not fit
+        found_there = checkpoints.read_checkpoint(resume)
+        checkpoints.refuse_other_pictures(found_there, spec)
+        checkpoints.load_weights(task, found_there)  # says clearly what does not fit
         run.status(f"Resuming training from checkpoint: {resume}")
         log.info("Resuming training from checkpoint: %s", resume)
     module = PairModule(task, run, train, validation, seed)
@@ -207,9 +215,10 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
         for message in (r".*isinstance\(treespec, LeafSpec\)", "Checkpoint directory .* is not empty"):
             warnings.filterwarnings("ignore", message)
         trainer = _trainer(task, run, found, steps)
-        trainer.fit(module, ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module, ckpt_path=resume, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
     if not module.metrics:
         log.warning(
             "Nothing was trained: the checkpoint has its %d epochs already. Raise train.num_epochs to go on, or "
@@ -255,8 +264,11 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Tra
     )
 
 
-def _check_monitor(spec: NetworkSpec) -> None:
+def _check_monitor(spec: NetworkSpec, validation: PairSet) -> None:
     wish = spec.train.checkpointer
+    one_kind = validation.is_defect.all() or not validation.is_defect.any()
+    if wish.enable_topk and wish.monitor in ("val_far", "val_auroc") and one_kind:
+        raise DataError(f"{wish.monitor} needs defects and PASS rows in validation_dataset; it has one kind only")
     if wish.enable_topk and wish.monitor and wish.monitor not in MONITORED:
         raise SpecError(
             "the spec",

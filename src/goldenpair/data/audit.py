@@ -38,7 +38,7 @@ def audit(table: PairTable, layout: Layout, *, needs_label: bool, needs_all_file
         return [Fault(f"column missing (the header is: {found}{hint})", len(absent), tuple(absent))]
     if not len(table):
         return [Fault("no rows below the header", 1, (table.source,))]
-    faults = _text_faults(table, needs_label)
+    faults = _text_faults(table, needs_label) + _same_pictures(table)
     if not table.images_dir.is_dir():
         return [*faults, Fault("images_dir is no folder", 1, (str(table.images_dir),))]
     return faults + _file_faults(table, layout, needs_all_files)
@@ -75,6 +75,12 @@ def _text_faults(table: PairTable, needs_label: bool) -> list[Fault]:
     return faults
 
 
+def _same_pictures(table: PairTable) -> list[Fault]:
+    folders = zip(table.cells["input_path"], table.cells["golden_path"], strict=True)
+    same = [row for row, pair in enumerate(folders) if len(set(map(os.path.normpath, pair))) == 1]
+    return _fault(table, "part and golden are the same pictures, which always pass", same, fatal=False)
+
+
 def _file_faults(table: PairTable, layout: Layout, needs_all_files: bool) -> list[Fault]:
     """Missing pictures, folder by folder: each folder is listed once, however many rows point to it."""
     listed: dict[str, set[str]] = {}
@@ -93,7 +99,8 @@ def _file_faults(table: PairTable, layout: Layout, needs_all_files: bool) -> lis
         if missing:
             rows_hit = f"{role} missing"
             examples = tuple(
-                f"line {row + 2}: {path}{_near(path, listed)}" for path, row in list(missing.items())[:_EXAMPLES]
+                f"line {table.line(row)}: {path}{_near(path, listed)}"
+                for path, row in list(missing.items())[:_EXAMPLES]
             )
             faults.append(Fault(rows_hit, len(missing), examples, needs_all_files))
     if faults and len(broken) == len(table):

@@ -27,6 +27,7 @@ from goldenpair.specs.common import Cache
 log = logging.getLogger(__name__)
 _VERSION = 1  # of decoding and of the file format: a change of either must change it
 _CHUNK = 256
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _ABANDONED = 24 * 3600  # seconds after which a temporary file is nobody's any more
 # what Pillow's decoders raise on damaged files
 _UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
@@ -44,7 +45,10 @@ def decode(source: str | Path | bytes, height: int, width: int, name: str = "") 
     """
     name = name or "the picture" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if content.startswith(_JPEG_START) and content.rfind(_JPEG_END) < content.rfind(_JPEG_SCAN):
+            raise DataError(f"{name}: it is cut off (its end is missing)")  # Pillow fills the rest with grey
+        with Image.open(BytesIO(content)) as image:
             if image.mode.startswith(("I", "F")):
                 raise DataError(f"{name}: its pixels have more than 8 bits ({image.mode}); save it with 8 bits")
             rgb = image.convert("RGB")

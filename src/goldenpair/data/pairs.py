@@ -97,6 +97,15 @@ class TrainingLoader:
         self.batch_size = min(batch_size, len(pairs) // world)
         self._ratio, self._seed, self._epoch = ratio, seed, epoch
         self._rank, self._world = rank, world
+        self._given = 0  # batches of the epoch at hand
+        self._skip = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """How far the epoch is: Lightning keeps it in checkpoints, so that a resumed epoch goes on where it was."""
+        return {"given": self._given % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._skip = state["given"]
 
     def __len__(self) -> int:
         return len(self.pairs) // self._world // self.batch_size
@@ -105,8 +114,11 @@ class TrainingLoader:
         drawn = draw_rows(self.pairs.is_defect, self._ratio, self._seed, self._epoch())
         rows = drawn[self._rank :: self._world]
         batches = rows[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
-        # batch norm needs two pairs, so a batch that lost more to broken pictures is passed over
-        yield from (batch for batch in ahead(map(self.pairs.batch, batches)) if len(batch.row) > 1)
+        self._given, self._skip = self._skip, 0
+        for batch in ahead(map(self.pairs.batch, batches[self._given :])):
+            self._given += 1
+            if len(batch.row) > 1:  # batch norm needs two pairs; this one lost the others to broken pictures
+                yield batch
 
 
 class TableLoader:

@@ -75,7 +75,10 @@ def simulate(out: Path, spec: SimulateSpec, progress: Callable[[int, int], None]
     designs = [_design(spec, part) for part in range(spec.parts_per_board)]
     splits = {split: _samples(spec, designs, split) for split in SPLITS}
     building = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
-    building.mkdir(parents=True)
+    try:
+        building.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{out}: the folder cannot be made ({error})") from None
     try:
         _write_pictures(building, spec, designs, [s for samples in splits.values() for s in samples], progress)
         for split, samples in splits.items():
@@ -309,7 +312,8 @@ def _spec_text(out: Path, spec: SimulateSpec) -> str:
 
 
 _YAML = """\
-# Drawn boards, ready for: goldenpair optical_inspection train -e spec.yaml
+# Drawn boards, ready for: goldenpair optical_inspection train -e THIS_FILE
+# Its paths start from the folder in which the boards were drawn.
 results_dir: {results}
 model:
   model_type: Siamese_1  # without batch norms, which need more pairs than these boards have

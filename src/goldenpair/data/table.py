@@ -69,6 +69,11 @@ class PairTable:
     source: str
     images_dir: Path
     cells: dict[str, list[str]]
+    lines: tuple[int, ...] = ()
+    """Where in the file each row ends; counted from the header on where it is not known."""
+
+    def line(self, index: int) -> int:
+        return self.lines[index] if self.lines else index + 2
 
     def __len__(self) -> int:
         return len(next(iter(self.cells.values()), []))
@@ -86,9 +91,9 @@ class PairTable:
         return {column: values[index] for column, values in self.cells.items()}
 
     def describe(self, index: int) -> str:
-        """A row's place in words, for messages; line 1 of a file is its header."""
+        """A row's place in words, for messages."""
         cells = self.cells
-        return f"line {index + 2}: {cells['object_name'][index]} in {cells['input_path'][index] or '.'}"
+        return f"line {self.line(index)}: {cells['object_name'][index]} in {cells['input_path'][index] or '.'}"
 
 
 def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
@@ -99,7 +104,9 @@ def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
     path = Path(csv_path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
+            reader = csv.reader(file, strict=True)
+            numbered = [(reader.line_num, row) for row in reader if row]
+            lines, rows = [line for line, _ in numbered], [row for _, row in numbered]
     except FileNotFoundError:
         raise DataError(f"table {path}: there is no such file (looked in {Path.cwd()})") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -115,10 +122,11 @@ def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
         first = uneven[0]
         raise DataError(
             f"table {path}: {len(uneven)} rows do not have the header's {len(header)} cells; "
-            f"the first is row {first + 1} with {len(rows[first])}: {','.join(rows[first])[:120]}"
+            f"the first is line {lines[first]} with {len(rows[first])}: {','.join(rows[first])[:120]}"
         )
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
-    return PairTable(str(path), Path(images_dir), {n: list(c) for n, c in zip(header, columns, strict=True)})
+    cells = {name: list(column) for name, column in zip(header, columns, strict=True)}
+    return PairTable(str(path), Path(images_dir), cells, tuple(lines[1:]))
 
 
 @dataclass(frozen=True)

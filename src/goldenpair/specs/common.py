@@ -197,7 +197,6 @@ class Devices(Section):
 
     num_gpus: int = option(1, "Number of GPUs, reconciled with gpu_ids: the larger wish wins", ge=1, popular=True)
     gpu_ids: list[int] = option([0], "Indices of the GPUs", popular=True)
-    num_nodes: int = option(1, "Number of machines", ge=1, popular=True)
 
     @field_validator("gpu_ids")
     @classmethod
@@ -216,7 +215,9 @@ class Checkpointer(Section):
     enable_topk: bool = option(False, "Keep the best checkpoints by a metric, beside the periodic ones")
     replace_periodic: bool = option(False, "Keep only the best checkpoints; *_latest.pth is the best one")
     monitor: str | None = option(None, "Any logged metric; unset: val_loss")
-    mode: Literal["min", "max"] | None = option(None, "Which direction is better; unset: min")
+    mode: Literal["min", "max"] | None = option(
+        None, "Which direction is better; unset: max for accuracies and val_auroc, else min"
+    )
     save_top_k: int = option(1, "How many best checkpoints to keep", ge=1)
     filename: str = option("model_best_{epoch:03d}", "File name pattern of the best checkpoints")
     dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder")
@@ -231,6 +232,7 @@ class Tensorboard(Section):
 class TrainCommon(Devices):
     """What training has in every network."""
 
+    num_nodes: int = option(1, "Number of machines", ge=1, popular=True)
     seed: int = option(1234, "Seed of everything random; -1 leaves it to chance", ge=-1)
     cudnn: Cudnn = section(Cudnn, "Choices of the GPU library")
     num_epochs: int = option(10, "Epochs after which training ends", ge=1, popular=True)
@@ -262,11 +264,15 @@ class TrainCommon(Devices):
 class ScoringCommon(Devices):
     """What evaluate and inference share."""
 
+    num_nodes: int = option(1, "Number of machines", ge=1, popular=True, no_effect="scoring uses one machine")
     checkpoint: str = option(MISSING, "Checkpoint to score with", start="${results_dir}/train/oi_model_latest.pth")
     trt_engine: str | None = option(None, "TensorRT engine", no_effect=_TRT)
     results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/<action>")
     cutoff: float | None = option(
-        None, "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO", ge=0
+        None,
+        "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO",
+        ge=0,
+        le=1e9,
     )
 
 

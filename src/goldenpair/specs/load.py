@@ -72,7 +72,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
     if action is not None and issubclass(kind, NetworkSpec):
         problems += _misfits(kind, plain, action)
     if problems or checked is None:
-        name = "what was given" if isinstance(source, Mapping) else f"the spec {source}"
+        name = "the options" if isinstance(source, Mapping) else f"the spec {source}"
         first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
         for problem in problems:
             first.setdefault(problem.split(": ")[0], problem)

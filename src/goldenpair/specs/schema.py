@@ -11,7 +11,9 @@ from pydantic.fields import FieldInfo
 
 from goldenpair.specs.fields import MISSING, Section, meta, subsection
 from goldenpair.specs.load import SPECS, spec_class
+from goldenpair.specs.simulate import SimulateSpec
 
+SIMULATE = "simulate"
 _ACTIONS = ("train", "evaluate", "inference")
 _NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine")
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
@@ -51,9 +53,9 @@ def json_schema(network: str, action: str | None = None) -> dict[str, Any]:
 
 
 def docs_table(network: str) -> str:
-    """The options of a network as a Markdown table."""
+    """The options of a network, or of `simulate`, as a Markdown table."""
     rows = ["| option | type | default | allowed | meaning |", "|---|---|---|---|---|"]
-    for path, field in _leaves(spec_class(network)):
+    for path, field in _leaves(_kind(network)):
         said = meta(field)
         text = field.description or ""
         if said.no_effect:
@@ -189,14 +191,15 @@ def _narrow(kind: type[Section], node: dict[str, Any], definitions: dict[str, An
 
 
 def spec_page(network: str) -> str:
-    """The reference page of a network's spec, as it stands in docs/."""
-    return (
-        f"# Options of `{network}`\n\n"
-        "Made by `make docs` from the declarations in `src/goldenpair/specs`; do not edit. "
-        "[What the actions read and write](" + f"{network}.md) stands apart.\n\n{docs_table(network)}"
-    )
+    """The reference page of a network's options, or of those of `simulate`, as it stands in docs/."""
+    made = "Made by `make docs` from the declarations in `src/goldenpair/specs`; do not edit."
+    return f"# Options of `{network}`\n\n{made}\n\n{docs_table(network)}"
+
+
+def _kind(network: str) -> type[Section]:
+    return SimulateSpec if network == SIMULATE else spec_class(network)
 
 
 if __name__ == "__main__":
-    for name in SPECS:
+    for name in (*SPECS, SIMULATE):
         Path(sys.argv[1], f"{name}_spec.md").write_text(spec_page(name), encoding="utf-8", newline="\n")
