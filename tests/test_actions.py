@@ -82,6 +82,18 @@ def test_a_broken_missing_or_black_picture_is_an_error_and_never_a_pass(spec_of,
             assert row["verdict"] == "PASS"
 
 
+def test_columns_of_the_same_names_are_kept(spec_of, boards, tmp_path):
+    rows = rows_of(boards.test_csv)
+    table = tmp_path / "own.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "verdict"])
+        writer.writeheader()
+        writer.writerows({**row, "verdict": f"operator {i}"} for i, row in enumerate(rows))
+    written = rows_of(inference(spec_of("inference", f"dataset.infer_dataset.csv_path={table}")).csv_path)
+    assert [row["verdict_before"] for row in written] == [f"operator {i}" for i in range(len(rows))]
+    assert {row["verdict"] for row in written} <= {"PASS", "FAIL"}
+
+
 def test_a_broken_golden_costs_every_row_that_shares_it(spec_of, boards_copy):
     rows = rows_of(boards_copy.test_csv)
     golden = next((boards_copy.images_dir / rows[0]["golden_path"]).glob(f"{rows[0]['object_name']}_*"))

@@ -152,7 +152,9 @@ def test_names_may_hold_folders_and_folders_may_be_absolute(tao_set):
         f"input_path,golden_path,label,object_name\n.,golden/..,PASS,b1/R1\n{made.images_dir}/b2,golden,PASS,C1\n"
     )
     table = read_table(made.csv_path, made.images_dir)
-    assert audit(table, made.layout, needs_label=True, needs_all_files=True) == []
+    assert [fault.what for fault in audit(table, made.layout, needs_label=True, needs_all_files=True)] == [
+        "part and golden are the same pictures, which always pass"  # golden/.. is the part's own folder
+    ]
 
 
 def test_refuse_raises_with_the_faults_of_all_tables_if_one_is_fatal():

@@ -69,7 +69,8 @@ def black(folder: Path) -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param(lambda folder: jpeg(folder)[:-300], "not a readable picture", id="truncated"),
+        pytest.param(lambda folder: jpeg(folder)[:-300], "cut off", id="truncated"),
+        pytest.param(lambda folder: jpeg(folder)[:-300] + bytes(300), "cut off", id="an interrupted copy"),
         pytest.param(lambda folder: jpeg(folder)[:40], "not a readable picture", id="header only"),
         pytest.param(lambda _: b"no picture at all", "not a readable picture", id="text"),
         pytest.param(lambda _: b"", "not a readable picture", id="empty"),

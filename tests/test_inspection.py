@@ -187,6 +187,11 @@ def test_a_checkpoint_without_a_spec_wants_one(tao_set, model, tmp_path):
     assert inspector.inspect(made.files("b1", "R1"), made.files("golden", "R1")) == wanted
 
 
+@pytest.mark.parametrize("cutoff", [math.nan, math.inf, -math.inf])
+def test_a_cutoff_that_is_no_number_never_passes(cutoff):
+    assert Verdict.of(0.1, cutoff).verdict == "ERROR"
+
+
 @pytest.mark.parametrize(
     ("score", "cutoff", "wanted"),
     [
@@ -213,7 +218,7 @@ def test_with_an_error_there_is_no_score(score):
     assert Verdict.of(score, 0.5, "it is entirely black") == Verdict("ERROR", None, 0.5, "it is entirely black")
 
 
-def test_a_cutoff_that_is_no_number_never_passes(tao_set, model):
+def test_a_verdict_at_a_cutoff_that_is_no_number_is_an_error(tao_set, model):
     made = tao_set()
     try:
         verdict = model(made, math.nan).inspect(made.files("b1", "R1"), made.files("golden", "R1")).verdict

@@ -147,7 +147,7 @@ def cells(table) -> dict[str, list[str]]:
 
 def test_the_kpi_table_has_the_counts_behind_each_share():
     found = cells(kpi_table(metrics_by_hand()))
-    assert "8 parts, 4 of them defective" in found
+    assert "8 parts: 4 good, 4 defective" in found
     assert found["capture"] == ["1", "75.00%", "3 of 4", "19.41% to 99.37%"]  # intervals of Clopper and Pearson
     assert found["escapes"] == ["1", "25.00%", "1 of 4", "0.63% to 80.59%"]
     assert found["false calls"] == ["1", "25.00%", "250,000", "1 of 4", "0.63% to 80.59%"]
@@ -158,7 +158,7 @@ def test_the_kpi_table_has_the_counts_behind_each_share():
 
 def test_the_kpi_table_says_what_cannot_be_measured_and_what_has_no_score():
     found = cells(kpi_table(metrics_by_hand(score=np.float32([0, 1, np.nan]), defect=np.zeros(3, bool))))
-    assert "3 parts, 0 of them defective" in found
+    assert "3 parts: 2 good, 0 defective and 1 without a score" in found
     assert found["capture"] == found["escapes"] == ["1", "-", "0 of 0"]
     assert found["false calls"][:4] == ["1", "0.00%", "0", "0 of 2"]
     assert [found[f"false calls at {share}% capture"] for share in (100, 99, 97)] == [["-", "no defects"]] * 3

@@ -228,7 +228,7 @@ def test_docs_table_lists_every_option():
         "| `dataset.augmentation_config.random_flip.enable` | true or false | `true` |  | ",
         "| `dataset.augmentation_config.random_color.hue` | number | `0.3` | >= 0, <= 0.5 | ",
         "| `dataset.input_map` | mapping or null |  |  | ",
-        "| `evaluate.cutoff` | number or null |  | >= 0 | ",
+        "| `evaluate.cutoff` | number or null |  | >= 0, <= 1e+09 | ",
     ],
 )
 def test_rows_of_the_docs_table(row):

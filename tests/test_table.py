@@ -120,7 +120,7 @@ def test_a_header_alone_is_an_empty_table_with_its_columns(table_of):
     [
         (b"", "it is empty"),
         (b"\n\n", "it is empty"),
-        (b"a,b\n1,2\n1,2,3\n1\n", r"2 rows do not have the header's 2 cells; the first is row 3 with 3: 1,2,3"),
+        (b"a,b\n1,2\n1,2,3\n1\n", r"2 rows do not have the header's 2 cells; the first is line 3 with 3: 1,2,3"),
         (b"a,b,a\n1,2,3\n", "column 'a' stands there twice"),
         (b"a,b\n\xff\xfe,2\n", "cannot be read as a CSV file in UTF-8"),
         (b'a,b\n"1"x,2\n', "cannot be read as a CSV file"),

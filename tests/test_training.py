@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from goldenpair import CheckpointError, InputError, RunError, load_spec, train
-from goldenpair.training import checkpoint_to_resume
+from goldenpair.training import PairModule, checkpoint_to_resume
 
 
 @pytest.fixture
@@ -123,8 +123,39 @@ def test_resume_path_beats_the_newest(spec_of, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_named_not_loaded(spec_of):
     train(spec_of())
-    with pytest.raises(CheckpointError, match=r"fc1\.0\.weight: \[512, "):
-        train(spec_of("train.num_epochs=3", "dataset.image_width=20"))
+    with pytest.raises(CheckpointError, match=r"fc1\.6\.weight: \[5, "):
+        train(spec_of("train.num_epochs=3", "model.embedding_vectors=7"))
+
+
+@pytest.mark.parametrize(
+    ("override", "fact"),
+    [
+        ("dataset.image_width=20", "image height and width"),
+        ("dataset.input_map={WhiteLight: 0, SolderLight: 1}", "dataset.input_map"),
+        ("dataset.augmentation_config.rgb_input_std=[1, 1, 1]", "rgb_input_std"),
+    ],
+)
+def test_going_on_with_other_pictures_is_refused(spec_of, override, fact):
+    train(spec_of())
+    with pytest.raises(CheckpointError, match=fact):
+        train(spec_of("train.num_epochs=3", override))
+
+
+def test_ctrl_c_is_a_failure_that_is_told_and_training_goes_on_from_the_last_checkpoint(spec_of, monkeypatch, tmp_path):
+    unbroken = weights(train(spec_of("train.num_epochs=3", results="unbroken")).checkpoint)
+    original = PairModule.training_step
+
+    def interrupted(self, batch, index):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PairModule, "training_step", interrupted)
+        train(spec_of("train.num_epochs=3"))
+    last = records(tmp_path / "results" / "train")[-1]
+    assert (last["status"], last["message"]) == ("FAILURE", "User/System interruption: stopped by the user")
+    assert same(unbroken, weights(train(spec_of("train.num_epochs=3")).checkpoint))
 
 
 def test_pretrained_weights_are_where_training_starts(spec_of):

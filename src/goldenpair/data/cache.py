@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from goldenpair.errors import DataError
 from goldenpair.specs.common import Cache
@@ -56,6 +56,8 @@ def decode(source: str | Path | bytes, height: int, width: int, name: str = "") 
         raise
     except FileNotFoundError:
         raise DataError(f"{name}: there is no such file") from None
+    except UnidentifiedImageError:  # its text names an object of ours, not the file
+        raise DataError(f"{name}: not a readable picture (no format that Pillow knows)") from None
     except _UNREADABLE as error:
         raise DataError(f"{name}: not a readable picture ({error})") from None
     return as_picture(np.asarray(rgb), height, width, name)
