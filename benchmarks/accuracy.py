@@ -1,6 +1,7 @@
 """Accuracy of SiameseOI on real boards, over seeds, with and without relative jitter.
 
-    GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3] [--jitter off on]
+    GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3]
+        [--jitter off on]
 
 Every run is a line in OUT/runs.jsonl; a run that is there already is not repeated. The table at the end is what
 benchmarks/README.md shows.

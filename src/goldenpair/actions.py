@@ -68,8 +68,6 @@ def train(spec: NetworkSpec) -> TrainResult:
     cannot be used, RunError if training itself fails.
     """
     _check(spec, "train")
-    # 41 million weights and their gradients: huge pages save a quarter of each step (Linux; ignored elsewhere)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
     with Run(spec, "train") as run:
         pairs = spec.pairs
@@ -145,6 +143,8 @@ def inference(spec: NetworkSpec) -> InferenceResult:
 
 
 def _check(spec: NetworkSpec, action: str) -> None:
+    # tens of millions of weights and their gradients: huge pages save a quarter of a step (Linux; ignored elsewhere)
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     problems = spec.problems(action)
     if problems:
         raise SpecError("the spec", problems)

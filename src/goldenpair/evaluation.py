@@ -47,7 +47,8 @@ def score_table(
     def features(index: NDArray[np.int64]) -> list[Tensor]:
         nonlocal done
         found = []
-        batches = [index[start : start + batch_size] for start in range(0, len(index), batch_size)]
+        step = 2 * batch_size  # pictures: as many as a batch of pairs holds
+        batches = [index[start : start + step] for start in range(0, len(index), step)]
         for batch in ahead(map(pictures.read, batches)):
             prepared = task.prepare(torch.from_numpy(batch).to(device, non_blocking=True))
             found.append(task.features(prepared))
