@@ -17,6 +17,7 @@ TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
 _GAP = 6
 _TEXT = 300
+_FRAME = (190, 190, 190)  # else a white picture would have no edge on the white page
 _COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
 
 
@@ -131,7 +132,9 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         for place, pictures in zip(places, (row.golden, row.sample), strict=False):
             for light, picture in enumerate(pictures):
                 image = Image.fromarray(picture.transpose(1, 2, 0)).resize(tile, Image.Resampling.BICUBIC)
-                page.paste(image, (place + light * (tile[0] + 2), top))
+                left = place + light * (tile[0] + 2)
+                page.paste(image, (left, top))
+                draw.rectangle((left - 1, top - 1, left + tile[0], top + tile[1]), outline=_FRAME)
         colour = _COLOURS[row.kind]
         draw.text((places[2], top), f"{row.score:.4g}  {row.verdict}", colour, font)
         said = row.kind.upper() if row.kind != "right" else "right"
