@@ -20,7 +20,7 @@ import numpy as np
 from goldenpair.data.audit import Fault, audit, refuse
 from goldenpair.data.table import Layout, PairTable, read_table
 from goldenpair.errors import DataError, RunError, SpecError
-from goldenpair.metrics import Metrics, measure
+from goldenpair.metrics import Metrics, Score, measure, short
 from goldenpair.run import Run, progress_bar, whole_file, write_text
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
@@ -113,7 +113,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in errors.items()]
         write_text(run.folder / "metrics.json", json.dumps({**metrics.as_dict(), "error_list": listed}, indent=1))
         _write_verdicts(run.folder / "evaluate.csv", table, verdicts)
-        _write_sheet(run.folder / "contact_sheet.png", spec, table, verdicts, metrics)
+        _write_sheet(run.folder / "contact_sheet.png", spec, table, score, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
         return EvaluateResult(run.folder, metrics, errors)
 
@@ -248,13 +248,12 @@ def _write_verdicts(path: Path, table: PairTable, verdicts: Sequence["Verdict"])
 
 
 def _write_sheet(
-    path: Path, spec: NetworkSpec, table: PairTable, verdicts: Sequence["Verdict"], metrics: Metrics
+    path: Path, spec: NetworkSpec, table: PairTable, score: Score, verdicts: Sequence["Verdict"], metrics: Metrics
 ) -> None:
     from goldenpair.data.cache import Pictures
     from goldenpair.data.table import part_pictures
     from goldenpair.report import TILE, SheetRow, contact_sheet, rows_worth_seeing
 
-    score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
     rows = rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
     layout = Layout.of(spec.pairs)
     parts = part_pictures(table, layout)
@@ -274,7 +273,7 @@ def _write_sheet(
     ]
     point = metrics.point
     title = (
-        f"cutoff {point.cutoff:.4g}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
+        f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
         f"{point.escapes.count} escapes of {point.escapes.of} defects"
     )
     contact_sheet(sheet, title, path)

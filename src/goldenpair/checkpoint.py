@@ -15,7 +15,7 @@ from torch import Tensor
 from goldenpair import __version__
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError
-from goldenpair.run import whole_file
+from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
@@ -57,10 +57,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 def stamp(spec: NetworkSpec) -> dict[str, Any]:
     """What our checkpoints hold beside Lightning's: enough to use them without a spec file."""
-    plain = spec.model_dump()
-    if "encryption_key" in plain:
-        plain["encryption_key"] = None
-    return {_OURS: {"version": __version__, "network": spec.network, "spec": plain}}
+    return {_OURS: {"version": __version__, "network": spec.network, "spec": without_passphrase(spec)}}
 
 
 def load_task(checkpoint: Checkpoint, spec: NetworkSpec | None = None) -> tuple[Task, NetworkSpec]:

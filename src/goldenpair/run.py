@@ -111,11 +111,14 @@ def results_folder(spec: NetworkSpec, action: str) -> Path:
     raise SpecError("the spec", [f"results_dir: set it, or {action}.results_dir; {action} has nowhere to write"])
 
 
+def without_passphrase(spec: NetworkSpec) -> dict[str, Any]:
+    """The spec as plain data that may be written to a file."""
+    return {**spec.model_dump(), "encryption_key": None}
+
+
 def as_yaml(spec: NetworkSpec) -> str:
-    plain = spec.model_dump()
-    if plain.get("encryption_key"):
-        plain["encryption_key"] = None
-    return OmegaConf.to_yaml(OmegaConf.create(plain))  # quotes texts that OmegaConf would read as numbers
+    # OmegaConf quotes texts that it would read as numbers
+    return OmegaConf.to_yaml(OmegaConf.create(without_passphrase(spec)))
 
 
 def write_text(path: Path, text: str) -> None:
