@@ -21,7 +21,7 @@ LAYERS = [
     {"specs"},
     {"run", "data", "models", "metrics", "devices"},
     {"tasks"},
-    {"checkpoint", "callbacks", "training", "evaluation"},
+    {"checkpoint", "callbacks", "training", "evaluation", "deployment", "exporting"},
     {"inspection", "report"},
     {"actions"},
     {"cli", "demo"},
@@ -34,6 +34,7 @@ PUBLIC = [
     "CheckpointError",
     "DataError",
     "EvaluateResult",
+    "ExportResult",
     "GoldenpairError",
     "InferenceResult",
     "InputError",
@@ -45,6 +46,7 @@ PUBLIC = [
     "__version__",
     "default_spec",
     "evaluate",
+    "export",
     "inference",
     "load_spec",
     "train",
@@ -207,7 +209,7 @@ def test_the_command_line_offers_the_networks_there_are():
 
 def test_the_command_line_offers_the_actions_there_are():
     verbs = set(cli.ACTIONS) - {"default_specs"}
-    assert verbs == {"train", "evaluate", "inference"}
+    assert verbs == {"train", "evaluate", "inference", "export"}
     assert all(callable(getattr(actions, verb)) for verb in verbs)
     for kind in SPECS.values():
         assert verbs <= set(kind.model_fields)  # each has a section with its results_dir

@@ -152,10 +152,15 @@ gen_trt_engine.tensorrt.calibration.cal_batches | int | 1 |  | >= 1 | P
 """
 
 TEMPLATE_DEFAULTS = {"dataset.image_ext": ".jpg", "dataset.num_input": 4}
+NO_DEFAULT = {"export.input_height", "export.input_width"}  # the dataset section knows; TAO's fit one size only
 
 # Where we differ from the table on purpose.
 NULL_REFUSED = {"dataset.image_ext"}  # null crashes TAO
-NULL_ACCEPTED = {"export.batch_size"}  # as -1, in TAO's code
+NULL_ACCEPTED = {
+    "export.batch_size",  # as -1, in TAO's code
+    "export.input_height",  # as the dataset section says
+    "export.input_width",
+}
 CHOICES = {
     "model.model_type": ["Siamese", "Siamese_1", "Siamese_3"],  # TAO takes any text for Siamese_1
     "model.model_backbone": ["custom"],  # anything else is not implemented in TAO
@@ -184,6 +189,7 @@ OURS = {
     "dataset.cache.enable": True,
     "dataset.cache.dir": None,
     "dataset.cache.limit_gb": 20.0,
+    "export.overwrite": False,
     "evaluate.cutoff": None,
     "inference.cutoff": None,
 }
@@ -195,6 +201,8 @@ class Fact:
         self.path, self.type, default, template, allowed, self.flags = cells + [""] * (6 - len(cells))
         self.default = TEMPLATE_DEFAULTS.get(self.path, as_value(default))
         self.template = as_value(template) if template and self.path not in TEMPLATE_DEFAULTS else None
+        if self.path in NO_DEFAULT:
+            self.default, self.template = None, self.default
         words = [word.strip() for word in allowed.split(";") if word.strip()]
         self.low = LOWER_BOUND.get(self.path, limit(words, ">="))
         self.high = limit(words, "<=")

@@ -14,7 +14,7 @@ from test_optical_inspection import SAMPLE
 
 OI = "optical_inspection"
 ACTIONS = ["train", "evaluate", "inference"]
-NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine")
+NOT_OFFERED = ("dataset_convert", "gen_trt_engine")
 SPLITS = {
     "train": ["train_dataset", "validation_dataset"],
     "evaluate": ["test_dataset"],
@@ -204,6 +204,8 @@ def test_template_differs_from_the_defaults_only_where_it_proposes_better():
         "dataset.augmentation_config.relative_jitter.enable",
         "evaluate.checkpoint",
         "inference.checkpoint",
+        "export.checkpoint",
+        "export.onnx_file",
     }
 
 

@@ -17,6 +17,7 @@ _HOMES = {
     "DataError": "errors",
     "SpecError": "errors",
     "EvaluateResult": "actions",
+    "ExportResult": "actions",
     "GoldenpairError": "errors",
     "InferenceResult": "actions",
     "InputError": "errors",
@@ -26,6 +27,7 @@ _HOMES = {
     "Verdict": "inspection",
     "default_spec": "specs.load",
     "evaluate": "actions",
+    "export": "actions",
     "inference": "actions",
     "load_spec": "specs.load",
     "train": "actions",
@@ -35,6 +37,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "EvaluateResult",
+    "ExportResult",
     "GoldenpairError",
     "InferenceResult",
     "InputError",
@@ -46,13 +49,23 @@ __all__ = [
     "__version__",
     "default_spec",
     "evaluate",
+    "export",
     "inference",
     "load_spec",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from goldenpair.actions import EvaluateResult, InferenceResult, TrainResult, evaluate, inference, train
+    from goldenpair.actions import (
+        EvaluateResult,
+        ExportResult,
+        InferenceResult,
+        TrainResult,
+        evaluate,
+        export,
+        inference,
+        train,
+    )
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.specs.load import default_spec, load_spec

@@ -26,7 +26,8 @@ from goldenpair.specs.common import NetworkSpec, SplitFiles
 
 if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
-    from goldenpair.inspection import Verdict
+    from goldenpair.deployment import ExportNote
+    from goldenpair.inspection import Inspector, Verdict
 
 log = logging.getLogger(__name__)
 SCORE_COLUMN = "siamese_score"
@@ -58,6 +59,14 @@ class InferenceResult:
 
     def count(self, verdict: str) -> int:
         return sum(one.verdict == verdict for one in self.verdicts)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """`onnx_file`, and what the JSON file beside it says."""
+
+    onnx_file: Path
+    note: "ExportNote"
 
 
 def train(spec: NetworkSpec) -> TrainResult:
@@ -97,9 +106,9 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     with Run(spec, "evaluate") as run:
         splits = {"test_dataset": spec.pairs.test_dataset}
         table = _load_tables(spec, splits, needs_label=True, needs_all_files=True)["test_dataset"]
-        verdicts = _inspect(spec, run, table, spec.evaluate.checkpoint)
+        inspector = _inspector(spec, run, spec.evaluate.checkpoint)
+        verdicts, cutoff = _inspect(inspector, run, table), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
-        cutoff, _ = spec.cutoff("evaluate")
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         metrics = measure(score, table.is_defect, cutoff)
         tao = metrics.tao
@@ -129,7 +138,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     with Run(spec, "inference") as run:
         splits = {"infer_dataset": spec.pairs.infer_dataset}
         table = _load_tables(spec, splits, needs_label=False, needs_all_files=False)["infer_dataset"]
-        verdicts = _inspect(spec, run, table, spec.inference.checkpoint)
+        verdicts = _inspect(_inspector(spec, run, spec.inference.checkpoint), run, table)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         _write_verdicts(result.csv_path, table, verdicts)
         _refuse_nothing_but_errors(verdicts)
@@ -140,6 +149,33 @@ def inference(spec: NetworkSpec) -> InferenceResult:
             result.csv_path,
         )
         return result
+
+
+def export(spec: NetworkSpec) -> ExportResult:
+    """Write a checkpoint as an ONNX file and a JSON file that need nothing else to give a verdict.
+
+    They appear only if ONNX Runtime gives PyTorch's scores on pairs of the spec's tables. Raises InputError for
+    what cannot be exported or is there already, RunError if the scores differ.
+    """
+    _check(spec, "export")
+    with Run(spec, "export") as run:
+        from goldenpair.exporting import export_model
+
+        file = spec.export.target(run.folder)
+        log.info("Exporting %s", spec.export.checkpoint)
+        with progress_bar("Proving the exported file") as progress:
+            note = export_model(spec, file, progress)
+        run.status("Export to ONNX complete.")
+        log.info(
+            f"Wrote {file} and {file.with_suffix('.json').name}: on {note.proof.pairs} pairs of {note.proof.of} its "
+            f"scores are PyTorch's to within {note.proof.largest_difference:.1g}, and no verdict changes."
+        )
+        if note.policy.source == "model.margin":
+            log.warning(
+                f"Its cutoff is model.margin ({note.policy.cutoff}), as none is set; set inference.cutoff before the "
+                f"export, or 'policy' in {file.with_suffix('.json').name} after it."
+            )
+        return ExportResult(file, note)
 
 
 def _check(spec: NetworkSpec, action: str) -> None:
@@ -196,18 +232,22 @@ def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
         return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect)
 
 
-def _inspect(spec: NetworkSpec, run: Run, table: PairTable, checkpoint: str) -> list["Verdict"]:
+def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     from goldenpair.inspection import Inspector
 
-    log.info("Loading checkpoint: %s", checkpoint)
-    run.status(f"Loading checkpoint: {checkpoint}")
+    log.info("Loading checkpoint: %s", model)
+    run.status(f"Loading checkpoint: {model}")
     cutoff, source = spec.cutoff(run.action)
-    if source == "model.margin":
+    inspector = Inspector(model, spec, None if source == "model.margin" else cutoff)
+    if source == "model.margin" and inspector.cutoff == cutoff:
         log.warning(
             f"No cutoff is set, so model.margin ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
             "from the table that evaluate prints for validation data, and set evaluate.cutoff."
         )
-    inspector = Inspector(checkpoint, spec, cutoff)
+    return inspector
+
+
+def _inspect(inspector: "Inspector", run: Run, table: PairTable) -> list["Verdict"]:
     with progress_bar("Inspecting") as progress:
         verdicts = inspector.verdicts(table, progress)
     _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")

@@ -72,7 +72,7 @@ def load_task(checkpoint: Checkpoint, spec: NetworkSpec | None = None) -> tuple[
             f"checkpoint {checkpoint.path}: it holds no spec, as TAO's do not; give the spec file too"
         )
     if spec is not None:
-        refuse_other_pictures(checkpoint, spec)
+        refuse_other_pictures(f"checkpoint {checkpoint.path}", checkpoint.spec, spec)
     task = create_task(chosen)
     load_weights(task, checkpoint)
     task.model.eval()
@@ -146,21 +146,23 @@ def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def refuse_other_pictures(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
-    """A network fed with other lights or another normalisation than in training still gives scores: wrong ones."""
-    trained = checkpoint.spec
-    if trained is None:  # TAO's checkpoints hold no spec
+def refuse_other_pictures(source: str, trained: NetworkSpec | None, spec: NetworkSpec) -> None:
+    """A network fed with other lights or another normalisation than in training still gives scores: wrong ones.
+
+    `trained` is the spec that the model in `source` was trained with; TAO's checkpoints hold none. Raises
+    CheckpointError.
+    """
+    if trained is None:
         return
     if trained.network != spec.network:
-        raise CheckpointError(f"checkpoint {checkpoint.path}: it is of {trained.network}, not of {spec.network}")
+        raise CheckpointError(f"{source}: it is of {trained.network}, not of {spec.network}")
     then, now = _picture_facts(trained), _picture_facts(spec)
     different = [
         f"{name}: trained with {then[name]}, the spec says {now[name]}" for name in then if then[name] != now[name]
     ]
     if different:
         raise CheckpointError(
-            f"checkpoint {checkpoint.path} was trained on other pictures than the spec describes:\n  "
-            + "\n  ".join(different)
+            f"{source} was trained on other pictures than the spec describes:\n  " + "\n  ".join(different)
         )
 
 

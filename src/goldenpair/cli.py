@@ -23,6 +23,7 @@ ACTIONS = {
     "train": "learn from train_dataset, check on validation_dataset",
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
     "inference": "give every row of infer_dataset a verdict",
+    "export": "write a checkpoint as ONNX, with proof that the scores stay the same",
     "default_specs": "write all defaults, to results_dir=FOLDER or to the terminal",
 }
 _SIMULATE = "boards, parts_per_board, size, defect_share, lights, image_ext, seed; see docs/simulate_spec.md"

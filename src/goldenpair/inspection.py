@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.audit import audit, refuse
 from goldenpair.data.cache import as_picture, decode
 from goldenpair.data.table import PairTable, read_table
+from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import score_pictures, score_table
@@ -47,15 +49,20 @@ class Verdict:
 class Inspector:
     """A trained model that inspects pairs.
 
-    `checkpoint` is a `.pth` of ours, or of TAO together with its `spec`. `cutoff` overrides the spec's. Raises
-    CheckpointError if the checkpoint cannot be used.
+    `model` is a `.pth` of ours, or of TAO together with its `spec`; or an exported model: its folder or its `.onnx`
+    file. The cutoff is the one given here, else that of the exported model, else that of the spec. Raises
+    CheckpointError if the model cannot be used.
     """
 
-    def __init__(self, checkpoint: str | Path, spec: NetworkSpec | None = None, cutoff: float | None = None):
-        self._task, self.spec = load_task(read_checkpoint(checkpoint), spec)
-        self._device = first_device(self.spec.inference, "inspection")
-        self._task.model.to(self._device)
-        self.cutoff = self.spec.cutoff("inference")[0] if cutoff is None else cutoff
+    def __init__(self, model: str | Path, spec: NetworkSpec | None = None, cutoff: float | None = None):
+        if is_exported(model):
+            self._task, self.spec, policy = load_exported(model, spec)
+            self._device, own = torch.device("cpu"), policy.cutoff
+        else:
+            self._task, self.spec = load_task(read_checkpoint(model), spec)
+            self._device, own = first_device(self.spec.inference, "inspection"), self.spec.cutoff("inference")[0]
+            self._task.model.to(self._device)
+        self.cutoff = own if cutoff is None else cutoff
         if not math.isfinite(self.cutoff):
             raise InputError(f"cutoff: {cutoff!r} is no number that a score can exceed; give one, such as 0.5")
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,21 @@ from goldenpair.specs.optical_inspection import OpticalInspectionSpec, Optim
 
 
 @dataclass(frozen=True)
-class Task(ABC):
-    """A family's model with what training and scoring need to know of it."""
+class Graph:
+    """TAO's names in a family's ONNX files. The inputs are the sample and the golden, in this order."""
 
+    inputs: tuple[str, str]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A family's model with what training and scoring need to know of it.
+
+    In eval mode `model(sample, golden)` is what is exported; the tensors that it returns are `graph.outputs`.
+    """
+
+    graph: ClassVar[Graph]
     model: nn.Module
     layout: Layout
     prepare: Preparation
@@ -39,17 +52,21 @@ class Task(ABC):
     def score(self, sample: Tensor, golden: Tensor) -> Tensor:
         """Two `features` -> float [N], higher for pairs that differ more."""
 
+    @abstractmethod
+    def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
+        """Prepared pictures [N, 3, h, w] -> float [N], by one call of the model."""
+
 
 @dataclass(frozen=True)
 class SiameseTask(Task):
     """SiameseOI: the score is the distance of two embeddings."""
 
-    model: Siamese
+    graph: ClassVar[Graph] = Graph(("input_1", "input_2"), ("output_1", "output_2"))
     margin: float
     optim: Optim
 
     def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        distance = pair_distance(*self.model(sample, golden))
+        distance = self.pair_score(sample, golden)
         return contrastive_loss(distance, label, self.margin), distance
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -61,20 +78,28 @@ class SiameseTask(Task):
         )
 
     def features(self, pictures: Tensor) -> Tensor:
-        return self.model.embed(pictures)
+        # the network takes pairs, and embeds each picture by itself: the halves of a batch will do. Those of an odd
+        # number share the picture in the middle, as an exported network may want equal ones
+        half = (len(pictures) + 1) // 2
+        first, second = self.model(pictures[:half], pictures[-half:])
+        return torch.cat([first, second[2 * half - len(pictures) :]])
 
     def score(self, sample: Tensor, golden: Tensor) -> Tensor:
         return pair_distance(sample, golden)
 
+    def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
+        return pair_distance(*self.model(sample, golden))
 
-def create_task(spec: NetworkSpec) -> Task:
-    """The task of a spec, with fresh random weights."""
+
+def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
+    """The task of a spec, with fresh random weights, or around an exported network."""
     match spec:
         case OpticalInspectionSpec():
             layout = Layout.of(spec.dataset)
             config = spec.dataset.augmentation_config
             return SiameseTask(
-                model=Siamese(
+                model=exported
+                or Siamese(
                     spec.model.model_type,
                     layout.joined_height,
                     layout.joined_width,

@@ -202,7 +202,7 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     resume = checkpoint_to_resume(spec, run.folder)
     if resume:
         found_there = checkpoints.read_checkpoint(resume)
-        checkpoints.refuse_other_pictures(found_there, spec)
+        checkpoints.refuse_other_pictures(f"checkpoint {resume}", found_there.spec, spec)
         checkpoints.load_weights(task, found_there)  # says clearly what does not fit
         run.status(f"Resuming training from checkpoint: {resume}")
         log.info("Resuming training from checkpoint: %s", resume)

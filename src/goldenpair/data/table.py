@@ -36,15 +36,13 @@ class Layout:
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Layout":
-        lights = tuple(dataset.input_map or {})
-        count = len(lights) or 1
-        grid = dataset.grid_map if dataset.concat_type == "grid" else None
+        rows, columns = dataset.grid
         return cls(
-            lights=lights,
+            lights=tuple(dataset.input_map or {}),
             height=dataset.image_height,
             width=dataset.image_width,
-            rows=grid.y if grid else count,
-            columns=grid.x if grid else 1,
+            rows=rows,
+            columns=columns,
             extension=dataset.image_ext,
         )
 

@@ -52,9 +52,11 @@ class Siamese(nn.Module):
 
     def forward(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, Tensor]:
         """Two [N, 3, height, width] -> two [N, embedding], the sample's first."""
-        if not self.training:
-            return self.embed(sample), self.embed(golden)
-        return self._embed_both(sample, golden)
+        if self.training:
+            return self._embed_both(sample, golden)
+        n = sample.shape[0]
+        both = self.embed(torch.cat([sample, golden]))  # one pass: an exported file then holds the weights once
+        return both[:n], both[n:]
 
     def _embed_both(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, Tensor]:
         """Both pictures in one pass, so that each weight is read once; only the batch norms see them apart.

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from goldenpair.specs.deploy import ExportCommon
 from goldenpair.specs.fields import MISSING, Section, option, section
 
 _TRT = "only tao-deploy's engines use it"
@@ -150,6 +151,13 @@ class Dataset(Section):
     augmentation_config: AugmentationConfig = section(AugmentationConfig, "Normalisation and augmentation")
     cache: Cache = section(Cache, "Where decoded pictures are kept")
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns in which the lights are joined."""
+        if self.concat_type == "grid" and self.grid_map:
+            return self.grid_map.y, self.grid_map.x
+        return len(self.input_map or {}) or 1, 1
+
     def problems(self, action: str) -> list[str]:
         """What does not fit together here, one sentence each; asked when an action is to run."""
         found = []
@@ -276,34 +284,6 @@ class ScoringCommon(Devices):
     )
 
 
-class Calibration(Section):
-    cal_image_dir: list[str] | Literal["???"] = option(MISSING, "Folders of calibration pictures")
-    cal_cache_file: str = option(MISSING, "Calibration cache file")
-    cal_batch_size: int = option(1, "Batch size of the calibration", ge=1, popular=True)
-    cal_batches: int = option(1, "Batches of the calibration", ge=1, popular=True)
-
-
-class TensorRt(Section):
-    workspace_size: int = option(1024, "Workspace in MB", ge=0)
-    min_batch_size: int = option(1, "Smallest batch of the profile", ge=1, popular=True)
-    opt_batch_size: int = option(1, "Batch that the engine is tuned for", ge=1, popular=True)
-    max_batch_size: int = option(1, "Largest batch of the profile", ge=1, popular=True)
-    layers_precision: list[str] | None = option([], "Layers with a precision of their own, as layer:precision")
-    data_type: str = option("fp32", "Precision of the engine, fp32 or fp16", tao_template="fp32,fp16")
-    calibration: Calibration = section(Calibration, "INT8 calibration")
-
-
-class GenTrtEngine(Section):
-    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/gen_trt_engine")
-    gpu_id: int = option(0, "GPU to build on", ge=0, popular=True)
-    onnx_file: str = option(MISSING, "ONNX file to build from")
-    trt_engine: str | None = option(MISSING, "Engine file to write")
-    timing_cache: str | None = option(None, "Timing cache file")
-    batch_size: int = option(-1, "Batch size of the ONNX file; -1: dynamic", ge=-1, popular=True)
-    verbose: bool = option(False, "Say more")
-    tensorrt: TensorRt = section(TensorRt, "How to build")
-
-
 class NetworkSpec(Section):
     """The root of every network's spec, and what the rest of the package has to know of each."""
 
@@ -325,7 +305,7 @@ class NetworkSpec(Section):
     dataset: Section = section(Section, "Tables, pictures, lights and augmentation")
     train: TrainCommon = section(TrainCommon, "Training")
     evaluate: ScoringCommon = section(ScoringCommon, "Evaluation")
-    export: Section = section(Section, "Export")
+    export: ExportCommon = section(ExportCommon, "Export to ONNX")
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 
     @property
@@ -335,7 +315,11 @@ class NetworkSpec(Section):
 
     def problems(self, action: str) -> list[str]:
         """What does not fit together when `action` is to run, as lines `path: sentence`."""
-        raise NotImplementedError
+        found = self.pairs.problems(action)
+        if action == "export":
+            (rows, columns), pairs = self.pairs.grid, self.pairs
+            found += self.export.problems((rows * pairs.image_height, columns * pairs.image_width))
+        return found
 
     def cutoff(self, action: str) -> tuple[float, str]:
         """The cutoff of `action`, and the option that it comes from."""

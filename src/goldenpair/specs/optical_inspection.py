@@ -4,12 +4,12 @@ from typing import ClassVar, Literal
 
 from goldenpair.specs.common import (
     Dataset,
-    GenTrtEngine,
     NetworkSpec,
     ScoringCommon,
     TrainCommon,
 )
-from goldenpair.specs.fields import MISSING, Section, option, section
+from goldenpair.specs.deploy import GenTrtEngine
+from goldenpair.specs.fields import Section, option, section
 
 
 class Model(Section):
@@ -52,20 +52,6 @@ class Inference(ScoringCommon):
     batch_size: int = option(1, "Batch size", ge=-1, no_effect="as in TAO, dataset.batch_size counts")
 
 
-class Export(Section):
-    results_dir: str | None = option(None, "Folder of the results")
-    gpu_id: int = option(0, "GPU to use")
-    checkpoint: str = option(MISSING, "Checkpoint to export")
-    onnx_file: str | None = option(MISSING, "ONNX file to write")
-    opset_version: int = option(17, "ONNX opset", ge=1, tao_template=12)
-    on_cpu: bool = option(False, "Export on the CPU")
-    input_height: int = option(512, "Height of the joined picture", ge=1)
-    input_width: int = option(128, "Width of the joined picture", ge=1)
-    input_channel: int = option(3, "Colour channels", ge=1)
-    batch_size: int | None = option(-1, "Batch size; -1: dynamic", ge=-1)
-    do_constant_folding: bool = option(False, "Fold constants")
-
-
 class DatasetConvert(Section):
     root_dataset_dir: str | None = option(None, "Root folder")
     data_convert_output_dir: str | None = option(None, "Folder of the two tables")
@@ -88,7 +74,6 @@ class OpticalInspectionSpec(NetworkSpec):
     dataset: Dataset = section(Dataset, "Tables, pictures, lights and augmentation")
     train: Train = section(Train, "Training")
     evaluate: Evaluate = section(Evaluate, "Evaluation", needed_by=("evaluate",))
-    export: Export = section(Export, "Export to ONNX (not offered yet)")
     inference: Inference = section(Inference, "Inference", needed_by=("inference",))
     dataset_convert: DatasetConvert = section(DatasetConvert, "Conversion of a factory's tables (not offered yet)")
     gen_trt_engine: GenTrtEngine = section(GenTrtEngine, "Building a TensorRT engine (not offered yet)")
@@ -96,9 +81,6 @@ class OpticalInspectionSpec(NetworkSpec):
     @property
     def pairs(self) -> Dataset:
         return self.dataset
-
-    def problems(self, action: str) -> list[str]:
-        return self.dataset.problems(action)
 
     def cutoff(self, action: str) -> tuple[float, str]:
         wishes = [("evaluate.cutoff", self.evaluate.cutoff)]

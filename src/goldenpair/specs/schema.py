@@ -14,8 +14,8 @@ from goldenpair.specs.load import SPECS, spec_class
 from goldenpair.specs.simulate import SimulateSpec
 
 SIMULATE = "simulate"
-_ACTIONS = ("train", "evaluate", "inference")
-_NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine")
+_ACTIONS = ("train", "evaluate", "inference", "export")
+_NOT_OFFERED = ("dataset_convert", "gen_trt_engine")
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"),
 )  # fmt: skip

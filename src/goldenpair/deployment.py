@@ -1,0 +1,213 @@
+"""Exported models: an ONNX file, and a JSON file beside it with all else that a verdict needs."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from goldenpair.checkpoint import refuse_other_pictures
+from goldenpair.data.table import Layout
+from goldenpair.errors import CheckpointError, InputError
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.load import load_spec
+from goldenpair.tasks import Task, create_task
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MISSING_EXTRA = "ONNX Runtime is not installed: pip install 'goldenpair[onnx]'"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PictureRecipe(_Part):
+    """How the pictures of a part become an input of the network.
+
+    Each light's picture is resized to `height` x `width` (Pillow, bilinear, antialiased), RGB. They are joined row by
+    row into `rows` x `columns`; then every channel of v in 0..255 becomes (v / 255 - mean) / std.
+    """
+
+    lights: list[str]
+    height: int
+    width: int
+    rows: int
+    columns: int
+    mean: list[float]
+    std: list[float]
+
+    @classmethod
+    def of(cls, spec: NetworkSpec) -> "PictureRecipe":
+        layout, config = Layout.of(spec.pairs), spec.pairs.augmentation_config
+        return cls(
+            lights=list(layout.lights),
+            height=layout.height,
+            width=layout.width,
+            rows=layout.rows,
+            columns=layout.columns,
+            mean=config.rgb_input_mean,
+            std=config.rgb_input_std,
+        )
+
+
+class Policy(_Part):
+    """A score above `cutoff` is FAIL. The only part of the file that may be changed after the export."""
+
+    cutoff: float = Field(ge=0)
+    source: str
+
+
+class Proof(_Part):
+    """How the exported file was shown to give PyTorch's scores."""
+
+    pairs: int
+    of: str
+    batches: list[int]
+    largest_difference: float
+    tolerance: float
+    flipped_verdicts: Literal[0] = 0
+
+
+class ExportNote(_Part):
+    """The JSON file of an exported model. `batch` is None where any number of pairs can be given at once."""
+
+    format: Literal[1] = 1
+    network: str
+    onnx_file: str
+    onnx_sha256: str
+    inputs: list[str]
+    outputs: list[str]
+    batch: int | None
+    opset: int
+    class_names: list[str] = ["PASS", "defect"]
+    pictures: PictureRecipe
+    policy: Policy
+    proof: Proof
+    checkpoint: str
+    checkpoint_sha256: str
+    versions: dict[str, str]
+    spec: dict[str, Any]
+
+
+class OnnxNetwork(nn.Module):
+    """A network in an ONNX file, called as the one it was made from; it runs on the CPU.
+
+    Takes float32 [N, 3, H, W] samples and goldens and returns the file's outputs. A file for a fixed number of pairs
+    gets as many batches as are needed, the last one filled up.
+    """
+
+    def __init__(self, session: "onnxruntime.InferenceSession"):
+        super().__init__()
+        self._session = session
+        self.inputs = tuple(one.name for one in session.get_inputs())
+        self.outputs = tuple(one.name for one in session.get_outputs())
+        self.shape = tuple(session.get_inputs()[0].shape) if self.inputs else ()
+        """Of an input: batch, channels, height, width; a text stands for any size."""
+        self.batch = self.shape[0] if self.shape and isinstance(self.shape[0], int) else None
+
+    def forward(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, ...]:
+        step = self.batch or max(1, len(sample))
+        parts = [self._run(sample[i : i + step], golden[i : i + step]) for i in range(0, len(sample), step)]
+        return tuple(torch.cat(output) for output in zip(*parts, strict=True))
+
+    def _run(self, *pair: Tensor) -> list[Tensor]:
+        count = len(pair[0])
+        if self.batch and count < self.batch:
+            pair = tuple(torch.cat([half, half[-1:].expand(self.batch - count, -1, -1, -1)]) for half in pair)
+        feeds = {name: half.contiguous().cpu().numpy() for name, half in zip(self.inputs, pair, strict=True)}
+        return [torch.from_numpy(found)[:count] for found in self._session.run(list(self.outputs), feeds)]
+
+
+def open_onnx(file: Path) -> OnnxNetwork:
+    """Raises CheckpointError for a file that ONNX Runtime cannot use, InputError if that is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(MISSING_EXTRA) from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own exceptions have no common base but this
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"exported model {file}: ONNX Runtime cannot use it ({reason})") from None
+    return OnnxNetwork(session)
+
+
+def around(network: OnnxNetwork, spec: NetworkSpec, file: Path) -> Task:
+    """The task of a spec with an exported network; CheckpointError if the two do not fit."""
+    task = create_task(spec, network)
+    graph, layout = task.graph, task.layout
+    wanted = [graph.inputs, graph.outputs, (3, layout.joined_height, layout.joined_width)]
+    found = [network.inputs, network.outputs, network.shape[1:]]
+    if wanted != found:
+        told = [f"inputs {one[0]}, outputs {one[1]}, pictures {one[2]}" for one in (found, wanted)]
+        raise CheckpointError(f"exported model {file}: it is of another network: {told[0]}; expected {told[1]}")
+    return task
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a path is meant as an exported model: a folder or an `.onnx` file."""
+    return Path(path).suffix == ".onnx" or Path(path).is_dir()
+
+
+def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Task, NetworkSpec, Policy]:
+    """The task of an exported model, its spec (or `spec`, which must describe the same pictures) and its policy.
+
+    `path` is the folder or the `.onnx` file in it. Raises CheckpointError if something is missing, was changed, or
+    does not belong together.
+    """
+    file, note = _read_note(Path(path))
+    if sha256(file) != note.onnx_sha256:
+        raise CheckpointError(
+            f"exported model {file}: it is not the file that was exported (its SHA-256 is not the one in "
+            f"{file.with_suffix('.json').name}); export again"
+        )
+    trained = load_spec(note.network, note.spec)
+    if PictureRecipe.of(trained) != note.pictures:
+        raise CheckpointError(
+            f"exported model {file.with_suffix('.json')}: 'pictures' was changed and no longer says what 'spec' says; "
+            "only 'policy' may be changed after the export"
+        )
+    if spec is not None:
+        refuse_other_pictures(f"exported model {file}", trained, spec)
+    chosen = spec or trained
+    return around(open_onnx(file), chosen, file), chosen, note.policy
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _read_note(path: Path) -> tuple[Path, ExportNote]:
+    if path.is_dir():
+        pairs = [file for file in sorted(path.glob("*.onnx")) if file.with_suffix(".json").is_file()]
+        if len(pairs) != 1:
+            found = f"{len(pairs)} of them ({', '.join(file.name for file in pairs)}); name one" if pairs else "none"
+            raise CheckpointError(f"exported model {path}: expected one .onnx file with its .json in it, found {found}")
+        file = pairs[0]
+    else:
+        file = path
+    beside = file.with_suffix(".json")
+    if not file.is_file():
+        raise CheckpointError(f"exported model {file}: there is no such file (looked in {Path.cwd()})")
+    if not beside.is_file():
+        raise CheckpointError(
+            f"exported model {file}: {beside.name} is not beside it, and without that file its pictures and cutoff are "
+            "not known; `goldenpair NETWORK export` writes both"
+        )
+    try:
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        return file, ExportNote.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise CheckpointError(f"exported model {beside}: it cannot be used:\n  " + "\n  ".join(lines)) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"exported model {beside}: it cannot be read ({error})") from None

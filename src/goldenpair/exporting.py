@@ -1,0 +1,281 @@
+"""Export to ONNX, with proof: a file whose scores are not PyTorch's is not left behind."""
+
+import logging
+import os
+import platform
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goldenpair import __version__
+from goldenpair.checkpoint import load_task, read_checkpoint
+from goldenpair.data.cache import Pictures
+from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, part_pictures, read_table
+from goldenpair.deployment import (
+    MISSING_EXTRA,
+    ExportNote,
+    PictureRecipe,
+    Policy,
+    Proof,
+    around,
+    open_onnx,
+    sha256,
+)
+from goldenpair.errors import DataError, InputError, RunError
+from goldenpair.metrics import above
+from goldenpair.run import ProgressCallback, without_passphrase, write_text
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.deploy import ExportCommon
+from goldenpair.specs.fields import MISSING
+from goldenpair.tasks import Task
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-4
+"""Largest difference of a score that passes the gate."""
+BATCHES = (1, 3, 16)
+"""Numbers of pairs at once with which an exported file is tried."""
+_PAIRS = 64
+_SPLITS = ("validation_dataset", "test_dataset", "train_dataset", "infer_dataset")
+_LARGEST = 2_000_000_000  # bytes; an ONNX file is one protobuf message
+_NEWER_EXPORTER = 18  # the lowest opset that PyTorch's newer exporter writes
+
+
+@dataclass(frozen=True)
+class ProofPairs:
+    """Pairs that scores are compared on, uint8 [N, L, 3, H, W] each, and where they are from."""
+
+    sample: Tensor
+    golden: Tensor
+    origin: str
+
+
+def export_model(spec: NetworkSpec, file: Path, progress: ProgressCallback | None = None) -> ExportNote:
+    """Write the checkpoint of `spec.export` as `file` (ONNX) and beside it the JSON file that describes it.
+
+    Both appear only if ONNX Runtime gives PyTorch's scores on pairs of the spec's tables, within TOLERANCE and
+    without a changed verdict. Raises InputError for what cannot be exported, RunError if the scores differ.
+    """
+    wish = spec.export
+    _refuse(wish, file)
+    checkpoint = read_checkpoint(wish.checkpoint)
+    task, _ = load_task(checkpoint, spec)
+    size = sum(tensor.nbytes for tensor in task.model.state_dict().values())
+    if size > _LARGEST:
+        raise InputError(
+            f"checkpoint {wish.checkpoint}: its weights are {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at most; "
+            "smaller pictures or fewer lights make a smaller network"
+        )
+    pairs = _pairs(spec, checkpoint.spec, task)
+    cutoff, source = spec.cutoff("inference")
+    folder = file.parent / f".{file.name}.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True)
+        made = folder / file.name
+        _write(task, made, wish)
+        network = open_onnx(made)
+        note = ExportNote(
+            network=spec.network,
+            onnx_file=file.name,
+            onnx_sha256=sha256(made),
+            inputs=list(network.inputs),
+            outputs=list(network.outputs),
+            batch=network.batch,
+            opset=wish.opset_version,
+            pictures=PictureRecipe.of(spec),
+            policy=Policy(cutoff=cutoff, source=source),
+            proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
+            checkpoint=str(checkpoint.path),
+            checkpoint_sha256=sha256(checkpoint.path),
+            versions=_versions(),
+            spec=without_passphrase(spec),
+        )
+        os.replace(made, file)
+        write_text(file.with_suffix(".json"), note.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{file}: it cannot be written ({error})") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return note
+
+
+def prove(
+    task: Task, exported: Task, pairs: ProofPairs, cutoff: float, progress: ProgressCallback | None = None
+) -> Proof:
+    """Compare the scores of two tasks at every number of pairs in BATCHES; RunError if they are not the same."""
+    count = len(pairs.sample)
+    wanted = _scores(task, pairs, max(BATCHES))
+    largest = 0.0
+    for done, batch in enumerate(BATCHES):
+        if progress:
+            progress(done, len(BATCHES))
+        found = _scores(exported, pairs, batch)
+        difference = float(np.abs(found - wanted).max())  # NaN is no difference that passes
+        flips = np.flatnonzero(above(found, cutoff) != above(wanted, cutoff))
+        if not difference <= TOLERANCE or len(flips):
+            raise RunError(
+                f"the exported file does not give PyTorch's scores and was removed: at {batch} pairs at once they "
+                f"differ by up to {difference:.3g} (allowed: {TOLERANCE:g}) and {len(flips)} of {count} verdicts "
+                f"change at the cutoff {cutoff:g}; another export.opset_version may help"
+            )
+        largest = max(largest, difference)
+    return Proof(pairs=count, of=pairs.origin, batches=list(BATCHES), largest_difference=largest, tolerance=TOLERANCE)
+
+
+def _refuse(wish: ExportCommon, file: Path) -> None:
+    if file.suffix != ".onnx":
+        raise InputError(f"export.onnx_file: {str(file)!r} must end in .onnx")
+    there = [str(one) for one in (file, file.with_suffix(".json")) if one.exists()]
+    if there and not wish.overwrite:
+        raise InputError(f"{' and '.join(there)}: there already; export.overwrite=true replaces it")
+    absent = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if wish.opset_version >= _NEWER_EXPORTER and find_spec("onnxscript") is None:
+        absent.append("onnxscript")
+    if absent:
+        raise InputError(MISSING_EXTRA)
+
+
+def _write(task: Task, file: Path, wish: ExportCommon) -> None:
+    """The ONNX file, checked by onnx's own checker."""
+    import onnx
+
+    layout, graph, batch = task.layout, task.graph, wish.fixed_batch
+    shape = (batch or 2, 3, layout.joined_height, layout.joined_width)
+    # two tensors, not one twice, which would make them one input
+    example = (torch.rand(shape), torch.rand(shape))
+    ends = (*graph.inputs, *graph.outputs)
+    newer = wish.opset_version >= _NEWER_EXPORTER
+    any_batch = torch.export.Dim("batch", min=1)
+    with _quiet(), torch.inference_mode():
+        torch.onnx.export(
+            task.model,
+            example,
+            file,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            opset_version=wish.opset_version,
+            dynamo=newer,
+            dynamic_axes=None if newer or batch else {name: {0: "batch"} for name in ends},
+            dynamic_shapes=({0: any_batch}, {0: any_batch}) if newer and not batch else None,
+            do_constant_folding=wish.do_constant_folding,
+            optimize=True,
+            external_data=False,
+            verbose=False,
+        )
+    if batch:
+        _fix_outputs(file, batch)
+    onnx.checker.check_model(str(file), full_check=True)
+
+
+def _fix_outputs(file: Path, batch: int) -> None:
+    """The older exporter loses the number of pairs on the way to the outputs."""
+    import onnx
+
+    model = onnx.load(str(file))
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, str(file))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch says of its own exporters, which is nothing that a user could act on."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)  # "torchvision is not installed"
+    try:
+        with warnings.catch_warnings():
+            for kind, message in (
+                (DeprecationWarning, ".*legacy TorchScript-based ONNX export"),
+                (DeprecationWarning, "The feature will be removed"),
+                (UserWarning, "Constant folding - Only steps=1"),
+                (UserWarning, ".*The axis name"),
+                (FutureWarning, r".*isinstance\(treespec, LeafSpec\)"),
+            ):
+                warnings.filterwarnings("ignore", message, kind)
+            yield
+    finally:
+        registration.setLevel(level)
+
+
+def _scores(task: Task, pairs: ProofPairs, batch: int) -> NDArray[np.float32]:
+    """As another program would get them: so many pairs at once, all full; float32 [N]."""
+    count = len(pairs.sample)
+    rows = torch.arange(-(-count // batch) * batch) % count
+    found = []
+    with torch.inference_mode():
+        for some in torch.split(rows, batch):
+            sample, golden = task.prepare(pairs.sample[some]), task.prepare(pairs.golden[some])
+            found.append(task.pair_score(sample, golden))
+    return torch.cat(found)[:count].float().numpy()
+
+
+def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofPairs:
+    """Pairs of the first table that can be used, of those that the spec names and those of the training.
+
+    Where no table is named at all, random pixels have to do. Raises DataError if the spec's tables cannot be used.
+    """
+    problems: list[str] = []
+    for source in (spec, trained):
+        for split in _SPLITS if source else ():
+            files = getattr(source.pairs, split) if source else None
+            if files is None or files.csv_path in (MISSING, ""):
+                continue
+            try:
+                table = read_table(files.csv_path, files.images_dir)
+                return _from_table(table, task, spec.pairs.workers)
+            except DataError as error:
+                problems += [f"dataset.{split}: {error}"] if source is spec else []
+    if problems:
+        raise DataError("\n  ".join(["no pair was found to prove the exported file with:", *problems]))
+    log.warning("The spec names no table: the exported file is proved with random pixels, not with real pairs.")
+    layout = task.layout
+    shape = (2, _PAIRS, len(layout.suffixes), 3, layout.height, layout.width)
+    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ProofPairs(noise[0], noise[1], "random pixels")
+
+
+def _from_table(table: PairTable, task: Task, workers: int) -> ProofPairs:
+    absent = [column for column in PATH_COLUMNS if column not in table.cells]
+    if absent:
+        raise DataError(f"table {table.source}: column {', '.join(absent)} is missing")
+    parts = part_pictures(table, task.layout)
+    pictures = Pictures(parts.paths, task.layout.height, task.layout.width, workers)
+    rows = _spread(table)
+    sample, golden = pictures.read(parts.sample[rows]), pictures.read(parts.golden[rows])
+    broken = np.isin(np.concatenate([parts.sample[rows], parts.golden[rows]], axis=1), list(pictures.errors))
+    good = ~broken.any(axis=1)
+    if not good.any():
+        first = next(iter(pictures.errors.values()), "it has no rows")
+        raise DataError(f"table {table.source}: none of its pairs can be read ({first})")
+    return ProofPairs(torch.from_numpy(sample[good]), torch.from_numpy(golden[good]), table.source)
+
+
+def _spread(table: PairTable) -> NDArray[np.int64]:
+    """Rows from all over a table, half of them defects as far as there are any."""
+    labels = np.array(table.cells.get("label", [PASS] * len(table)))
+    defects, passes = np.flatnonzero(labels != PASS), np.flatnonzero(labels == PASS)
+    wished = min(len(defects), max(_PAIRS // 2, _PAIRS - len(passes)))
+    chosen = [
+        kind[np.linspace(0, len(kind) - 1, min(count, len(kind))).astype(np.int64)]
+        for kind, count in ((defects, wished), (passes, _PAIRS - wished))
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "goldenpair": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "onnx", "onnxruntime")},
+    }
