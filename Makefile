@@ -38,6 +38,7 @@ docs: install
 
 bench: install
 	@$(BIN)/python benchmarks/speed.py
+	@$(BIN)/python benchmarks/scoring.py
 
 clean:
 	rm -rf $(VENV) demo

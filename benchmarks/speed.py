@@ -1,9 +1,9 @@
-"""Speed of SiameseOI on this machine, beside the limits it cannot pass: all ratios are of one run.
+"""Speed of SiameseOI's training on this machine, beside the limits it cannot pass: all ratios are of one run.
 
     python benchmarks/speed.py [--lights 1 4] [--pairs 3000] [--rounds 3]
 
 Pairs are 100 x 100 crops of noise, each with a golden of its own. The limits: the network alone on preloaded
-tensors, as TAO does it (two passes, plain Adam) and as we do it; decoding alone.
+tensors, as TAO does it (two passes, plain Adam) and as we do it.
 """
 
 import argparse
@@ -55,7 +55,6 @@ def main() -> None:
             overrides = make_set(folder, lights, given.pairs)
             print(f"\n## {lights} light(s), joined {lights * SIZE} x {SIZE}, batch {BATCH}\n")
             train_speed(folder, overrides, lights, given.rounds)
-            scoring_speed(overrides)
             first_step(folder, overrides)
 
 
@@ -143,40 +142,6 @@ def shortened(folder: Path, rows: int) -> Path:
     path = folder / "short.csv"
     path.write_text("\n".join((folder / "train.csv").read_text().splitlines()[: rows + 1]) + "\n")
     return path
-
-
-def scoring_speed(overrides: list[str]) -> None:
-    import torch
-
-    from goldenpair import default_spec
-    from goldenpair.data.cache import Pictures
-    from goldenpair.data.table import Layout, part_pictures, read_table
-    from goldenpair.evaluation import score_table
-    from goldenpair.tasks import create_task
-
-    spec = default_spec("optical_inspection", overrides)
-    task = create_task(spec)
-    task.model.eval()
-    files, layout = spec.pairs.test_dataset, Layout.of(spec.pairs)
-    table = read_table(files.csv_path, files.images_dir)
-    parts = part_pictures(table, layout)
-    numbers = np.arange(min(2000, len(parts.paths)))
-    pictures = Pictures(parts.paths, layout.height, layout.width, workers=2)
-    pictures_of_pairs = torch.randn(2 * BATCH, 3, layout.joined_height, layout.joined_width)
-    sample, golden = pictures_of_pairs.split(BATCH)
-    with torch.inference_mode():
-        tao = BATCH / timed(lambda: (task.features(sample), task.features(golden)), 10)
-        alone = BATCH / timed(lambda: task.features(pictures_of_pairs), 10)
-    decoding = len(numbers) / timed(lambda: pictures.read(numbers), 1, warm=0)
-    began = perf_counter()
-    score_table(task, table, torch.device("cpu"), batch_size=BATCH, workers=2)
-    got = len(table) / (perf_counter() - began)
-    print("\n| evaluation, every golden different | | |\n|---|---|---|")
-    print(f"| limit as TAO has it: network alone, two passes, pairs/s | {tao:.0f} | |")
-    print(f"| our limit: network alone, one pass, pairs/s | {alone:.0f} | {alone / tao:.2f} x TAO's limit |")
-    print(f"| limit: decoding alone, 2 threads, pictures/s | {decoding:.0f} | |")
-    ratios = f"{got / alone:.2f} of our limit, {got / tao:.2f} of TAO's"
-    print(f"| `evaluate` from JPEG files, pairs/s | {got:.0f} | {ratios} |", flush=True)
 
 
 def first_step(folder: Path, overrides: list[str]) -> None:
