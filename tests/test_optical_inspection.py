@@ -186,6 +186,12 @@ OURS = {
     "dataset.cache.limit_gb": 20.0,
     "evaluate.cutoff": None,
     "inference.cutoff": None,
+    "train.keep_checkpoints": None,
+    "train.early_stopping.enable": False,
+    "train.early_stopping.monitor": None,
+    "train.early_stopping.mode": None,
+    "train.early_stopping.patience": 5,
+    "train.early_stopping.min_delta": 0.0,
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from goldenpair import CheckpointError, InputError, RunError, load_spec, train
-from goldenpair.training import PairModule, checkpoint_to_resume
+from goldenpair.resume import checkpoint_to_resume
+from goldenpair.training import PairModule
 
 
 @pytest.fixture
@@ -113,8 +114,8 @@ def test_a_finished_run_is_not_trained_again_and_says_so(spec_of, caplog):
 def test_resume_path_beats_the_newest(spec_of, tmp_path):
     folder = train(spec_of()).folder
     first = next(folder.glob("model_epoch_000_*.pth"))
-    assert checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={first}"), folder) == first
-    assert checkpoint_to_resume(spec_of(), folder) == (folder / "oi_model_latest.pth").resolve()
+    assert checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={first}"), folder).path == first
+    assert checkpoint_to_resume(spec_of(), folder).path == (folder / "oi_model_latest.pth").resolve()
     assert checkpoint_to_resume(spec_of(), tmp_path) is None
     for wrong in ("nothing.pth", "spec.yaml"):
         with pytest.raises(InputError, match="resume_training_checkpoint_path"):

@@ -208,6 +208,7 @@ def _inspect(spec: NetworkSpec, run: Run, table: PairTable, checkpoint: str) -> 
             "from the table that evaluate prints for validation data, and set evaluate.cutoff."
         )
     inspector = Inspector(checkpoint, spec, cutoff)
+    run.write_spec()
     with progress_bar("Inspecting") as progress:
         verdicts = inspector.verdicts(table, progress)
     _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")
