@@ -137,9 +137,11 @@ def test_a_checkpoint_of_another_network_is_named_not_loaded(spec_of):
     ],
 )
 def test_going_on_with_other_pictures_is_refused(spec_of, override, fact):
-    train(spec_of())
+    folder = train(spec_of()).folder
+    before = (folder / "experiment.yaml").read_bytes()
     with pytest.raises(CheckpointError, match=fact):
         train(spec_of("train.num_epochs=3", override))
+    assert (folder / "experiment.yaml").read_bytes() == before
 
 
 def test_ctrl_c_is_a_failure_that_is_told_and_training_goes_on_from_the_last_checkpoint(spec_of, monkeypatch, tmp_path):
@@ -201,6 +203,7 @@ def test_sgd_and_clipping_and_tensorboard_details(spec_of):
     assert math.isfinite(result.metrics["train_loss"])
     event = next((result.folder / "lightning_logs" / "version_1").glob("events*"))
     content = event.read_bytes()
+    assert b"train_loss_step" in content and b"train_loss_epoch" in content
     assert b"image/golden_sample" in content and b"histogram/model.cnn1.1.weight" in content
 
 

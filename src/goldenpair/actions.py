@@ -65,7 +65,7 @@ def train(spec: NetworkSpec) -> TrainResult:
 
     Writes checkpoints, TensorBoard events, `experiment.yaml`, `status.json` and `log.txt` into the train folder,
     and goes on from the newest checkpoint there. Raises InputError for tables, pictures or checkpoints that
-    cannot be used, RunError if training itself fails.
+    cannot be used, RunError if training itself fails or the disk is full, KeyboardInterrupt after Ctrl-C or SIGTERM.
     """
     _check(spec, "train")
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds

@@ -1,4 +1,4 @@
-"""What happens beside training: checkpoints under TAO's names and details for TensorBoard."""
+"""What happens beside training: checkpoints under TAO's names, stopping early, details for TensorBoard."""
 
 import logging
 from collections.abc import Mapping
@@ -137,6 +137,7 @@ class EarlyStop(EarlyStopping):
             mode=self._wish.mode or better(self._wish.monitor),
             min_delta=self._wish.min_delta,
             patience=self._wish.patience,
+            check_on_train_epoch_end=True,
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
