@@ -1,4 +1,7 @@
 import csv
+import errno
+import io
+import math
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +12,7 @@ import torch
 
 from goldenpair.checkpoint import load_task, load_weights, point_at, read_checkpoint, save, stamp
 from goldenpair.data.table import read_table
-from goldenpair.errors import CheckpointError
+from goldenpair.errors import CheckpointError, RunError
 from goldenpair.evaluation import score_table
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
@@ -60,16 +63,49 @@ def test_saving_leaves_one_whole_file(ours):
     assert [path.name for path in ours.parent.iterdir()] == ["model.pth"]
 
 
-def test_a_failed_save_leaves_the_old_file(spec, ours, monkeypatch):
-    def fail(_, path):
-        Path(path).write_bytes(b"half")
-        raise OSError("the disk is full")
+def test_a_full_disk_is_named_and_leaves_the_old_file(spec, ours, monkeypatch):
+    def fail(_, file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
+    before = ours.read_bytes()
     monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(RunError, match="cannot be written .*No space left on device") as caught:
         save(content(spec, seed=1), ours)
-    assert [path.name for path in ours.parent.iterdir()] == ["model.pth"]
-    assert read_checkpoint(ours).spec == spec
+    assert str(ours) in str(caught.value)
+    assert [path.name for path in ours.parent.iterdir()] == ["model.pth"] and ours.read_bytes() == before
+
+
+def test_what_the_system_said_is_told_when_torch_writes(spec, tmp_path, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > 2000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode))
+    with pytest.raises(RunError, match="No space left on device"):
+        save(content(spec), tmp_path / "train" / "model.pth")
+    assert list((tmp_path / "train").iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("where", ["state_dict", "optimizer_states"])
+def test_weights_that_are_not_finite_are_never_saved(spec, ours, where, value):
+    before = ours.read_bytes()
+    poisoned = {**content(spec), "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3), "step": 1}}}]}
+    tensors = poisoned["state_dict"] if where == "state_dict" else poisoned[where][0]["state"][0]
+    name = next(iter(tensors))
+    tensors[name] = tensors[name].clone().index_fill_(0, torch.tensor([1]), value)
+    with pytest.raises(RunError, match=r"no longer finite; a smaller train\.optim\.lr"):
+        save(poisoned, ours)
+    assert ours.read_bytes() == before
+
+
+def test_a_checkpoint_tells_whether_training_can_go_on_from_it(spec, ours):
+    assert not read_checkpoint(ours).has_training_state
+    save({**content(spec), "optimizer_states": []}, ours)
+    assert read_checkpoint(ours).has_training_state
 
 
 def write(path: Path, content: object) -> Path:

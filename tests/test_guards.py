@@ -19,9 +19,9 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors"},
     {"specs"},
-    {"run", "data", "models", "metrics", "devices"},
+    {"run", "stopping", "data", "models", "metrics", "devices"},
     {"tasks"},
-    {"checkpoint", "callbacks", "training", "evaluation", "deployment", "exporting"},
+    {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting"},
     {"inspection", "report"},
     {"actions"},
     {"cli", "demo"},

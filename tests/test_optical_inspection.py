@@ -192,6 +192,12 @@ OURS = {
     "export.overwrite": False,
     "evaluate.cutoff": None,
     "inference.cutoff": None,
+    "train.keep_checkpoints": None,
+    "train.early_stopping.enable": False,
+    "train.early_stopping.monitor": None,
+    "train.early_stopping.mode": None,
+    "train.early_stopping.patience": 5,
+    "train.early_stopping.min_delta": 0.0,
 }
 
 

@@ -1,11 +1,17 @@
+import errno
 import json
 import logging
+import os
 import re
+import signal
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from goldenpair import run as run_module
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError, SpecError
@@ -137,6 +143,16 @@ def test_stopped_by_the_user(spec):
     assert message.startswith("User/System interruption: ")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal to oneself ends the process there")
+def test_sigterm_is_a_failure_that_is_told(spec):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt, match="stopped by signal SIGTERM"), Run(spec(), "evaluate") as run:
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("the signal did nothing")
+    assert end(run.folder) == ("FAILURE", "User/System interruption: stopped by signal SIGTERM")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 # the log
 
 
@@ -181,7 +197,7 @@ def test_wandb_is_spoken_of_when_training(spec, caplog):
 def test_experiment_yaml_gives_the_same_spec(spec, overrides):
     wish = spec(*overrides)
     with Run(wish, "train") as run:
-        pass
+        run.write_spec()
     again: Any = load_spec(OI, run.folder / "experiment.yaml")
     assert again == wish
     assert list(again.dataset.input_map or {}) == list(wish.dataset.input_map or {})
@@ -201,15 +217,24 @@ def test_text_that_looks_like_something_else_stays_text(spec, tmp_path, text):
 @pytest.mark.parametrize("action", ["train", "evaluate", "inference"])
 def test_a_passphrase_is_never_written(spec, action):
     with pytest.raises(DataError), Run(spec("encryption_key=tlt_passphrase"), action) as run:
+        run.write_spec()
         raise DataError("no table")
     assert all("tlt_passphrase" not in path.read_text() for path in run.folder.iterdir())
     assert load_spec(OI, run.folder / "experiment.yaml").encryption_key is None
 
 
+def test_a_run_that_is_refused_leaves_the_spec_of_the_one_before(spec):
+    with Run(spec("train.num_epochs=3"), "train") as run:
+        run.write_spec()
+    with pytest.raises(DataError), Run(spec("train.num_epochs=4"), "train"):
+        raise DataError("no table")
+    assert load_spec(OI, run.folder / "experiment.yaml").train.num_epochs == 3
+
+
 def test_the_spec_of_a_run_is_replaced_by_the_next(spec):
     for epochs in (3, 4):
         with Run(spec(f"train.num_epochs={epochs}"), "train") as run:
-            pass
+            run.write_spec()
     assert load_spec(OI, run.folder / "experiment.yaml").train.num_epochs == 4
 
 
@@ -238,22 +263,89 @@ def test_nowhere_to_write(overrides):
 
 def test_folders_are_made(tmp_path):
     with Run(default_spec(OI, [f"results_dir={tmp_path / 'a' / 'b'}"]), "train") as run:
-        pass
+        run.write_spec()
     assert run.folder == tmp_path / "a" / "b" / "train"
-    assert sorted(path.name for path in run.folder.iterdir()) == ["experiment.yaml", "log.txt", "status.json"]
+    found = sorted(path.name for path in run.folder.iterdir() if path.name != ".lock")
+    assert found == ["experiment.yaml", "log.txt", "status.json"]
 
 
 def test_a_file_in_the_way_of_the_folder(spec, tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(DataError, match=r"results folder .*train: it cannot be written to \("):
-        Run(spec(), "train")
+    with pytest.raises(DataError, match=r"results folder .*train: it cannot be written to \("), Run(spec(), "train"):
+        pass
 
 
 def test_a_folder_in_the_way_of_a_file(spec, tmp_path):
     (tmp_path / "results" / "train" / "experiment.yaml").mkdir(parents=True)
-    with pytest.raises(DataError, match="it cannot be written to"):
-        Run(spec(), "train")
-    assert not list((tmp_path / "results" / "train").glob(".*"))
+    with pytest.raises(DataError, match="it cannot be written to"), Run(spec(), "train") as run:
+        run.write_spec()
+    assert [path.name for path in (tmp_path / "results" / "train").glob(".*")] == [".lock"]
+
+
+# one run at a time
+
+
+def test_a_second_run_in_the_folder_is_refused_and_leaves_no_trace(spec):
+    with Run(spec(), "train") as run:
+        before = records(run.folder)
+        with pytest.raises(DataError, match="another run works in it"), Run(spec(), "train"):
+            pass
+        with Run(spec(), "evaluate"):
+            pass  # has a folder of its own
+        assert records(run.folder) == before
+    with Run(spec(), "train"):
+        pass
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(spec, tmp_path):
+    program = (
+        "import os, sys; from goldenpair.run import Run; from goldenpair.specs.load import default_spec\n"
+        f"with Run(default_spec('{OI}', [f'results_dir={{sys.argv[1]}}']), 'train') as run:\n"
+        "    print('begun', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "results")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "begun\n"
+        with pytest.raises(DataError, match="another run works in it"), Run(spec(), "train"):
+            pass
+        other.kill()
+        other.wait()
+        with Run(spec(), "train"):
+            pass
+
+
+def test_where_nothing_can_be_locked_a_run_says_so_and_works(spec, monkeypatch, caplog):
+    def unknown(_):
+        raise OSError(errno.ENOSYS, "no flock")
+
+    monkeypatch.setattr(FileLock, "_acquire", unknown)
+    with caplog.at_level("WARNING", logger="goldenpair"), Run(spec(), "train") as run:
+        pass
+    assert end(run.folder)[0] == "SUCCESS" and "cannot be locked" in caplog.text
+
+
+def test_what_a_killed_run_has_left_half_written_is_removed_and_nothing_else(spec):
+    with Run(spec(), "train") as run:
+        pass
+    theirs = ["model.tmp", ".notes.tmp", "model.123.tmp", "a.pth"]
+    for name in [".model_epoch_001.pth.4711.tmp", ".oi_model_latest.pth.1.tmp", *theirs]:
+        (run.folder / name).write_text("half")
+    before = {path.name for path in run.folder.iterdir()}
+    with Run(spec(), "train"):
+        pass
+    assert before - {path.name for path in run.folder.iterdir()} == {
+        ".model_epoch_001.pth.4711.tmp",
+        ".oi_model_latest.pth.1.tmp",
+    }
+
+
+def test_a_full_disk_does_not_hide_why_a_run_failed(spec, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RunError, match="the reason"), Run(spec(), "train") as run:
+        monkeypatch.setattr(run, "status", full)
+        raise RunError("the reason")
 
 
 # whole files

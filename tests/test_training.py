@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from goldenpair import CheckpointError, InputError, RunError, load_spec, train
-from goldenpair.training import PairModule, checkpoint_to_resume
+from goldenpair.resume import checkpoint_to_resume
+from goldenpair.training import PairModule
 
 
 @pytest.fixture
@@ -113,8 +114,8 @@ def test_a_finished_run_is_not_trained_again_and_says_so(spec_of, caplog):
 def test_resume_path_beats_the_newest(spec_of, tmp_path):
     folder = train(spec_of()).folder
     first = next(folder.glob("model_epoch_000_*.pth"))
-    assert checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={first}"), folder) == first
-    assert checkpoint_to_resume(spec_of(), folder) == (folder / "oi_model_latest.pth").resolve()
+    assert checkpoint_to_resume(spec_of(f"train.resume_training_checkpoint_path={first}"), folder).path == first
+    assert checkpoint_to_resume(spec_of(), folder).path == (folder / "oi_model_latest.pth").resolve()
     assert checkpoint_to_resume(spec_of(), tmp_path) is None
     for wrong in ("nothing.pth", "spec.yaml"):
         with pytest.raises(InputError, match="resume_training_checkpoint_path"):
@@ -136,9 +137,11 @@ def test_a_checkpoint_of_another_network_is_named_not_loaded(spec_of):
     ],
 )
 def test_going_on_with_other_pictures_is_refused(spec_of, override, fact):
-    train(spec_of())
+    folder = train(spec_of()).folder
+    before = (folder / "experiment.yaml").read_bytes()
     with pytest.raises(CheckpointError, match=fact):
         train(spec_of("train.num_epochs=3", override))
+    assert (folder / "experiment.yaml").read_bytes() == before
 
 
 def test_ctrl_c_is_a_failure_that_is_told_and_training_goes_on_from_the_last_checkpoint(spec_of, monkeypatch, tmp_path):
@@ -200,6 +203,7 @@ def test_sgd_and_clipping_and_tensorboard_details(spec_of):
     assert math.isfinite(result.metrics["train_loss"])
     event = next((result.folder / "lightning_logs" / "version_1").glob("events*"))
     content = event.read_bytes()
+    assert b"train_loss_step" in content and b"train_loss_epoch" in content
     assert b"image/golden_sample" in content and b"histogram/model.cnn1.1.weight" in content
 
 

@@ -74,7 +74,7 @@ def train(spec: NetworkSpec) -> TrainResult:
 
     Writes checkpoints, TensorBoard events, `experiment.yaml`, `status.json` and `log.txt` into the train folder,
     and goes on from the newest checkpoint there. Raises InputError for tables, pictures or checkpoints that
-    cannot be used, RunError if training itself fails.
+    cannot be used, RunError if training itself fails or the disk is full, KeyboardInterrupt after Ctrl-C or SIGTERM.
     """
     _check(spec, "train")
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
@@ -165,6 +165,7 @@ def export(spec: NetworkSpec) -> ExportResult:
         log.info("Exporting %s", spec.export.checkpoint)
         with progress_bar("Proving the exported file") as progress:
             note = export_model(spec, file, progress)
+        run.write_spec()
         run.status("Export to ONNX complete.")
         log.info(
             f"Wrote {file} and {file.with_suffix('.json').name}: on {note.proof.pairs} pairs of {note.proof.of} its "
@@ -239,6 +240,7 @@ def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     run.status(f"Loading checkpoint: {model}")
     cutoff, source = spec.cutoff(run.action)
     inspector = Inspector(model, spec, None if source == "model.margin" else cutoff)
+    run.write_spec()
     if source == "model.margin" and inspector.cutoff == cutoff:
         log.warning(
             f"No cutoff is set, so model.margin ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "

@@ -1,48 +1,80 @@
-"""What happens beside training: checkpoints under TAO's names and details for TensorBoard."""
+"""What happens beside training: checkpoints under TAO's names, stopping early, details for TensorBoard."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from goldenpair import checkpoint as checkpoints
 from goldenpair.data.augment import join
 from goldenpair.data.pairs import PairBatch
+from goldenpair.run import Run
 from goldenpair.specs.common import Checkpointer
+from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task
+
+log = logging.getLogger(__name__)
 
 
 class PeriodicCheckpoint(Checkpoint):
-    """Saves every n epochs or steps, and at the end, under TAO's names; the latest link follows the newest."""
+    """Saves every n epochs or steps, at the end and when asked to stop, under TAO's names.
 
-    def __init__(self, folder: Path, every: int, unit: str, latest: str):
-        self._folder, self._every, self._unit, self._latest = folder, every, unit, folder / latest
-        self._saved_at = -1
+    The latest link follows the newest file. With `keep`, older files of this training are removed.
+    """
+
+    def __init__(self, run: Run, stop: PutOff):
+        train = run.spec.train
+        self._folder, self._latest = run.folder, run.folder / run.spec.latest_checkpoint
+        self._every, self._unit = train.checkpoint_interval, train.checkpoint_interval_unit
+        self._keep = train.keep_checkpoints
+        self._stop = stop
+        self._written: list[str] = []  # by this training, over its resumptions
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"written": self._written}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._written = list(state_dict["written"])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._unit == "step" and trainer.global_step % self._every == 0:
+        # the last step of an epoch is saved when the epoch has ended: going on from it skips no validation
+        if not trainer.is_last_batch and (self._on_step(trainer) or self._stop.asked):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if last or (self._unit == "epoch" and (trainer.current_epoch + 1) % self._every == 0):
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        on_epoch = self._unit == "epoch" and (trainer.current_epoch + 1) % self._every == 0
+        if last or on_epoch or self._on_step(trainer) or self._stop.asked:
             self._save(trainer)
+
+    def _on_step(self, trainer: pl.Trainer) -> bool:
+        return self._unit == "step" and trainer.global_step % self._every == 0
 
     def _save(self, trainer: pl.Trainer) -> None:
         path = self._folder / f"model_epoch_{trainer.current_epoch:03d}_step_{trainer.global_step:05d}.pth"
-        if trainer.global_step == self._saved_at:
-            return
-        self._saved_at = trainer.global_step
+        self._written = [*(name for name in self._written if name != path.name), path.name]
         trainer.save_checkpoint(path, weights_only=False)
         if trainer.is_global_zero:
             checkpoints.point_at(self._latest, path)
+            self._prune(trainer)
+
+    def _prune(self, trainer: pl.Trainer) -> None:
+        if self._keep is None:
+            return
+        callbacks = trainer.checkpoint_callbacks
+        best = {Path(path).name for one in callbacks if isinstance(one, BestCheckpoint) for path in one.best_k_models}
+        for name in self._written[: -self._keep]:
+            if name not in best:
+                (self._folder / name).unlink(missing_ok=True)
+        self._written = self._written[-self._keep :]
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -55,16 +87,92 @@ class BestCheckpoint(ModelCheckpoint):
             dirpath=wish.dirpath or folder,
             filename=wish.filename,
             monitor=wish.monitor or "val_loss",
-            mode=wish.mode or ("max" if (wish.monitor or "").endswith(("_acc", "_auroc")) else "min"),
+            mode=wish.mode or better(wish.monitor),
             save_top_k=wish.save_top_k,
             auto_insert_metric_name=wish.auto_insert_metric_name,
+            # at the end of the epoch, where going on is exact, rather than at the end of its validation
+            save_on_train_epoch_end=True,
+            # a resumed run writes the file of an epoch again, not another beside it
+            enable_version_counter="{epoch" not in wish.filename,
         )
         self._latest = latest
 
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        super().on_validation_end(trainer, module)
-        if self._latest and self.best_model_path and trainer.is_global_zero:
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if _is_news(trainer, str(self.monitor)):
+            super().on_train_epoch_end(trainer, module)
+
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        # now, because what the link stands for may be removed next
+        if self._latest and trainer.is_global_zero:
             checkpoints.point_at(self._latest, Path(self.best_model_path))
+
+
+class StopWhenAsked(Checkpoint):
+    """Ends training after a signal, where all is saved. A Checkpoint because Lightning calls those last, in order."""
+
+    def __init__(self, stop: PutOff):
+        self._stop = stop
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._stop.take_over()  # from Lightning, which would stop in the middle of a validation
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not trainer.is_last_batch:
+            self._stop.interrupt_if_asked()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._stop.interrupt_if_asked()
+
+
+class EarlyStop(EarlyStopping):
+    """Ends training when a metric has not become better for a while, and says so; a resumed run goes on counting."""
+
+    def __init__(self, run: Run):
+        self._run, self._wish = run, run.spec.train.early_stopping
+        super().__init__(
+            monitor=self._wish.monitor or "val_loss",
+            mode=self._wish.mode or better(self._wish.monitor),
+            min_delta=self._wish.min_delta,
+            patience=self._wish.patience,
+            check_on_train_epoch_end=True,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})  # the spec's, which may have been raised
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            self._end(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if _is_news(trainer, self.monitor):
+            self._run_early_stopping_check(trainer)
+            if trainer.should_stop:
+                self._end(trainer)
+
+    def _end(self, trainer: pl.Trainer) -> None:
+        trainer.should_stop = True
+        checks = "check" if self.wait_count == 1 else f"{self.wait_count} checks"
+        sentence = (
+            f"Early stopping: {self.monitor} has not improved in the last {checks}; "
+            f"its best value is {self.best_score.item():.4g}."
+        )
+        log.info(sentence)
+        self._run.status(sentence)
+
+
+def better(monitor: str | None) -> str:
+    """Which direction of a metric is better, unless the spec says so: 'max' or 'min'."""
+    return "max" if (monitor or "").endswith(("_acc", "_auroc")) else "min"
+
+
+def _is_news(trainer: pl.Trainer, monitor: str) -> bool:
+    """Whether this epoch has measured the metric; else its value is still that of an earlier one."""
+    every = trainer.check_val_every_n_epoch or 1
+    return monitor.startswith("train_") or (trainer.current_epoch + 1) % every == 0
 
 
 class EpochBar(RichProgressBar):

@@ -4,7 +4,7 @@ import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from goldenpair import __version__
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError
+from goldenpair.errors import CheckpointError, RunError
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
@@ -28,11 +28,15 @@ _PREFIX = "model."  # of the parameter names, in TAO's files and in ours
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of a model without optimiser state, and the spec they were trained with if the file has it."""
+    """The weights of a model without optimiser state, and the spec they were trained with if the file has it.
+
+    `has_training_state` tells whether the file holds what training needs to go on from it.
+    """
 
     path: Path
     weights: Mapping[str, Tensor]
     spec: NetworkSpec | None
+    has_training_state: bool
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -52,7 +56,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if ours is not None and not (isinstance(ours, dict) and {"network", "spec"} <= ours.keys()):
         raise CheckpointError(f"checkpoint {file}: what it says of its own spec is damaged")
     spec = load_spec(ours["network"], ours["spec"]) if ours else None
-    return Checkpoint(file, weights, spec)
+    return Checkpoint(file, weights, spec, has_training_state="optimizer_states" in content)
 
 
 def stamp(spec: NetworkSpec) -> dict[str, Any]:
@@ -102,10 +106,44 @@ def load_weights(task: Task, checkpoint: Checkpoint) -> None:
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        torch.save(dict(content), temporary)
+    """Write a checkpoint that appears whole or not at all.
+
+    Raises RunError if it cannot be written, on a full disk for one, or if a weight or the optimiser's state is not
+    finite: nothing could go on from such a checkpoint. What was there before stays.
+    """
+    _refuse_poison(content, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())  # the name must not be on the disk before the content
+    except (OSError, RuntimeError) as error:
+        # torch's writer tells of a position; why the system refused stands behind it
+        reason = error if isinstance(error, OSError) else error.__context__ or error
+        raise RunError(
+            f"checkpoint {path}: it cannot be written ({_first_line(reason)}); the earlier ones are as they were, "
+            "and training goes on from the latest when it is started again"
+        ) from None
+
+
+def _refuse_poison(content: Mapping[str, Any], path: Path) -> None:
+    if not all(
+        bool(torch.isfinite(tensor).all())
+        for tensor in _tensors([content.get("state_dict"), content.get("optimizer_states")])
+    ):
+        raise RunError(
+            f"checkpoint {path}: it is not written, because weights or the optimiser's state are no longer finite; "
+            "a smaller train.optim.lr or train.clip_grad_norm=1 often helps"
+        )
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping | list | tuple):
+        for inside in content.values() if isinstance(content, Mapping) else content:
+            yield from _tensors(inside)
 
 
 def point_at(link: Path, target: Path) -> None:

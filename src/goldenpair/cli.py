@@ -84,8 +84,8 @@ def _guarded(given: argparse.Namespace) -> int:
     try:
         _run(given)
         return 0
-    except KeyboardInterrupt:
-        print("stopped by the user", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(str(error) or "stopped by the user", file=sys.stderr)
         return 1
     except Exception as error:  # the edge of the process: everything becomes a message and an exit code
         if given.debug:

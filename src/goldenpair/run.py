@@ -1,16 +1,19 @@
 """A results folder: the spec it was made with, a status file that programs read, a log, and whole files only."""
 
+import errno
 import json
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,20 +21,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from goldenpair.errors import DataError, InputError, SpecError
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import without_effect
+from goldenpair.stopping import sigterm_interrupts
 
 log = logging.getLogger("goldenpair")
 ProgressCallback = Callable[[int, int], None]
 """Called with (done, total) now and then."""
+_LEFT_BEHIND = re.compile(r"\..+\.\d+\.tmp")  # by whole_file, in a run that was killed
 Status = Literal["STARTED", "RUNNING", "SUCCESS", "FAILURE"]
 
 
 class Run:
-    """The folder of one action, open while the action works.
+    """The folder of one action, open while the action works, and locked: two runs never mix in it.
 
-    On entry it writes `experiment.yaml` (the complete spec; never a passphrase) and the first line of
-    `status.json`, in TAO's format: one JSON object a line, appended over runs. On leaving it writes how the
-    action ended. Of several training processes only the first writes. Raises SpecError if the spec names no folder,
-    DataError if it cannot be written to.
+    On entry it writes the first line of `status.json`, in TAO's format: one JSON object a line, appended over runs.
+    On leaving it writes how the action ended, also after Ctrl-C and SIGTERM. Of several training processes only the
+    first writes. Raises SpecError if the spec names no folder, DataError if it cannot be written to or another run
+    works in it.
     """
 
     def __init__(self, spec: NetworkSpec, action: str):
@@ -39,41 +44,58 @@ class Run:
         self.folder = results_folder(spec, action)
         self._kpi: dict[str, float] = {}
         self._writes = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if self._writes:
-                write_text(self.folder / "experiment.yaml", as_yaml(spec))
-            self._handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"results folder {self.folder}: it cannot be written to ({error})") from None
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._handler: logging.Handler = logging.NullHandler()
+        self._open = ExitStack()
 
     def __enter__(self) -> "Run":
-        log.addHandler(self._handler)
-        self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
-        sections = {"encryption_key", "model", "dataset", self.action}
-        for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
-            log.warning(sentence)
+        with ExitStack() as stack:
+            with _writing_to(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if self._writes:
+                    stack.enter_context(_alone_in(self.folder))
+                self._handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
+            stack.callback(self._handler.close)
+            self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            log.addHandler(self._handler)
+            stack.callback(log.removeHandler, self._handler)
+            stack.enter_context(sigterm_interrupts())
+            with _writing_to(self.folder):
+                self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
+            sections = {"encryption_key", "model", "dataset", self.action}
+            for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
+                log.warning(sentence)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.status(f"{self.action.capitalize()} finished successfully.")
-            self.status("Execution status: PASS", "SUCCESS")
-        elif isinstance(error, KeyboardInterrupt):
-            self.status("User/System interruption: stopped by the user", "FAILURE")
-        else:
-            prefix = f"{error.status_prefix}: " if isinstance(error, InputError) else ""
-            self.status(f"{prefix}{str(error) or type(error).__name__}", "FAILURE")
-            self._handler.handle(
-                log.makeRecord(
-                    log.name, logging.ERROR, __file__, 0, "The action failed", (), (type(error), error, trace)
+        with self._open:
+            if error is None:
+                self.status(f"{self.action.capitalize()} finished successfully.")
+                self.status("Execution status: PASS", "SUCCESS")
+                return
+            if isinstance(error, KeyboardInterrupt):
+                message = f"User/System interruption: {str(error) or 'stopped by the user'}"
+            else:
+                prefix = f"{error.status_prefix}: " if isinstance(error, InputError) else ""
+                message = f"{prefix}{str(error) or type(error).__name__}"
+                self._handler.handle(
+                    log.makeRecord(
+                        log.name, logging.ERROR, __file__, 0, "The action failed", (), (type(error), error, trace)
+                    )
                 )
-            )
-        log.removeHandler(self._handler)
-        self._handler.close()
+            with suppress(OSError):  # a full disk must not hide why the action failed
+                self.status(message, "FAILURE")
+
+    def write_spec(self) -> None:
+        """Write `experiment.yaml`: the complete spec, never a passphrase.
+
+        It replaces that of an earlier run, so it is called when nothing can be refused any more.
+        """
+        if self._writes:
+            with _writing_to(self.folder):
+                write_text(self.folder / "experiment.yaml", as_yaml(self.spec))
 
     def status(
         self,
@@ -125,6 +147,39 @@ def write_text(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"results folder {folder}: it cannot be written to ({error})") from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system gives back however a process ends, and clear up after killed runs."""
+    lock = FileLock(folder / ".lock", timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DataError(
+            f"results folder {folder}: another run works in it; wait for its end, or give another results_dir"
+        ) from None
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        log.warning("%s cannot be locked on this file system: take care that one run at a time works in it.", folder)
+        yield
+        return
+    try:
+        for left in folder.glob(".*.tmp"):
+            if _LEFT_BEHIND.fullmatch(left.name):
+                left.unlink()
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

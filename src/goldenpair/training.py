@@ -3,6 +3,8 @@
 import logging
 import secrets
 import warnings
+from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -16,13 +18,23 @@ from rich.console import Console
 from torch import Tensor
 
 from goldenpair import checkpoint as checkpoints
-from goldenpair.callbacks import BestCheckpoint, EpochBar, PeriodicCheckpoint, TensorboardDetails, WholeFiles
+from goldenpair.callbacks import (
+    BestCheckpoint,
+    EarlyStop,
+    EpochBar,
+    PeriodicCheckpoint,
+    StopWhenAsked,
+    TensorboardDetails,
+    WholeFiles,
+)
 from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader
 from goldenpair.devices import devices
 from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.metrics import false_alarm_rate, ranking, working_point
+from goldenpair.resume import checkpoint_to_resume
 from goldenpair.run import Run
 from goldenpair.specs.common import NetworkSpec
+from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
 
 log = logging.getLogger(__name__)
@@ -44,6 +56,17 @@ class _Seen:
         self.losses.append(loss.detach() * len(label))
         self.scores.append(score.detach())
         self.labels.append(label)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint within an epoch keeps, so that going on ends in the same metrics: float [N] each."""
+        if not self.scores:
+            return {}
+        return {"loss": torch.stack(self.losses), "score": torch.cat(self.scores), "label": torch.cat(self.labels)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        if state:
+            self.losses = list(state["loss"].to(device))
+            self.scores, self.labels = [state["score"].to(device)], [state["label"].to(device)]
 
     def metrics(self, split: str, cutoff: float) -> dict[str, float]:
         """Loss, accuracy and false-call rate, and for `val` how well the scores rank; what is defined of them."""
@@ -101,18 +124,22 @@ class PairModule(pl.LightningModule):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
         sample, golden = self.task.augment(batch.sample, batch.golden, generator)
         loss, score = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), batch.label)
-        if not torch.isfinite(loss):
-            raise RunError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}; "
-                "a smaller train.optim.lr or train.clip_grad_norm=1 often helps"
-            )
-        self._seen["train"].add(loss, score, batch.label)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.label))
+        self._add("train", loss, score, batch)
+        self.log("train_loss_step", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: PairBatch, _: int) -> None:
         loss, score = self.task.loss(self.task.prepare(batch.sample), self.task.prepare(batch.golden), batch.label)
-        self._seen["val"].add(loss, score, batch.label)
+        self._add("val", loss, score, batch)
+
+    def _add(self, split: str, loss: Tensor, score: Tensor, batch: PairBatch) -> None:
+        if not torch.isfinite(loss):
+            where = "" if split == "train" else " of the validation"
+            raise RunError(
+                f"the loss{where} is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}; "
+                "a smaller train.optim.lr or train.clip_grad_norm=1 often helps"
+            )
+        self._seen[split].add(loss, score, batch.label)
 
     def on_train_start(self) -> None:
         self._epoch_began = perf_counter()  # a run resumed within an epoch has no start of that epoch
@@ -150,6 +177,11 @@ class PairModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint.update(checkpoints.stamp(self.spec))
+        checkpoint["seen_of_epoch"] = self._seen["train"].state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # TAO's have none
+        self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.device)
 
     def _conclude(self, split: str, message: str) -> None:
         seen, self._seen[split] = self._seen[split], _Seen()
@@ -159,35 +191,20 @@ class PairModule(pl.LightningModule):
         self.metrics |= found
         self._fresh |= found
         self.run.status(message, kpi=found)
-        logged = {name: value for name, value in found.items() if name != "train_loss"}
-        self.log_dict(logged, batch_size=len(seen.labels))
+        names = {"train_loss": "train_loss_epoch"}  # in TensorBoard, as TAO
+        self.log_dict({names.get(name, name): value for name, value in found.items()})
+        if split == "train":
+            self.log("train_loss", found["train_loss"], logger=False)  # for what monitors it
 
 
 def _short(time: timedelta) -> str:
     return str(time).split(".")[0]
 
 
-def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Path | None:
-    """TAO's order: the path in the spec, else the newest in the folder, else none.
-
-    Raises InputError for a path that does not exist or does not end in .pth or .tlt.
-    """
-    wish = spec.train.resume_training_checkpoint_path
-    if not wish:
-        latest = folder / spec.latest_checkpoint
-        return latest.resolve() if latest.exists() else None
-    path = Path(wish)
-    if path.suffix not in (".pth", ".tlt"):
-        raise InputError(f"train.resume_training_checkpoint_path: {wish!r} must end in .pth or .tlt")
-    if not path.is_file():
-        raise InputError(f"train.resume_training_checkpoint_path: there is no file {wish!r}")
-    return path
-
-
 def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     """Train the network of the run's spec; checkpoints, TensorBoard events and status lines go to its folder."""
     spec = run.spec
-    _check_monitor(spec, validation)
+    _check_monitors(spec, validation)
     found = devices(spec.train)
     if spec.train.num_nodes > 1 and found[0].type == "cpu":
         raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
@@ -201,49 +218,64 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
         checkpoints.load_weights(task, checkpoints.read_checkpoint(spec.train.pretrained_model_path))
     resume = checkpoint_to_resume(spec, run.folder)
     if resume:
-        found_there = checkpoints.read_checkpoint(resume)
-        checkpoints.refuse_other_pictures(f"checkpoint {resume}", found_there.spec, spec)
-        checkpoints.load_weights(task, found_there)  # says clearly what does not fit
-        run.status(f"Resuming training from checkpoint: {resume}")
-        log.info("Resuming training from checkpoint: %s", resume)
+        checkpoints.refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
+        checkpoints.load_weights(task, resume)  # says clearly what does not fit
+        run.status(f"Resuming training from checkpoint: {resume.path}")
+        log.info("Resuming training from checkpoint: %s", resume.path)
+    run.write_spec()
     module = PairModule(task, run, train, validation, seed)
     steps = len(train) // min(spec.pairs.batch_size, len(train))
     log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not for our users
-    with warnings.catch_warnings():
-        # the first is Lightning 2.6 on torch 2.13; a folder that is not empty is one that training goes on in
-        for message in (r".*isinstance\(treespec, LeafSpec\)", "Checkpoint directory .* is not empty"):
-            warnings.filterwarnings("ignore", message)
-        trainer = _trainer(task, run, found, steps)
-        try:
-            trainer.fit(module, ckpt_path=resume, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from None
+    _train(module, _trainer(task, run, found, steps, stop := PutOff()), stop, resume.path if resume else None)
     if not module.metrics:
         log.warning(
-            "Nothing was trained: the checkpoint has its %d epochs already. Raise train.num_epochs to go on, or "
-            "give another results_dir to start afresh.",
+            "Nothing was trained: the checkpoint has its %d epochs already, or early stopping has ended it. Raise "
+            "train.num_epochs (or train.early_stopping.patience) to go on, or give another results_dir to start "
+            "afresh.",
             spec.train.num_epochs,
         )
     return module
 
 
-def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Trainer:
+def _train(module: PairModule, trainer: pl.Trainer, stop: PutOff, resume: Path | None) -> None:
+    # the first is Lightning 2.6 on torch 2.13; a folder that is not empty is one that training goes on in, perhaps
+    # without early stopping, or with checkpoints kept elsewhere
+    unasked = (
+        r".*isinstance\(treespec, LeafSpec\)",
+        "Checkpoint directory .* is not empty",
+        "The dirpath has changed from",
+        "Be aware that when using `ckpt_path`, callbacks used",
+    )
+    # several processes could not agree where to stop: there a signal ends everything at once
+    putting_off = stop.open() if trainer.world_size == 1 else nullcontext()
+    with warnings.catch_warnings(), putting_off:
+        for message in unasked:
+            warnings.filterwarnings("ignore", message)
+        try:
+            trainer.fit(module, ckpt_path=resume, weights_only=True)
+        except SystemExit as end:  # what Lightning makes of an interruption
+            cause = end.__context__
+            raise KeyboardInterrupt(*(cause.args if isinstance(cause, KeyboardInterrupt) else ())) from None
+        stop.interrupt_if_asked()
+
+
+def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: PutOff) -> pl.Trainer:
     spec = run.spec
     train, on_gpu = spec.train, on[0].type == "cuda"
     callbacks: list[Callback] = [EpochBar()] if Console().is_terminal else []
-    wish = train.checkpointer
-    if not (wish.enable_topk and wish.replace_periodic):
-        callbacks.append(
-            PeriodicCheckpoint(
-                run.folder, train.checkpoint_interval, train.checkpoint_interval_unit, spec.latest_checkpoint
-            )
-        )
     if train.tensorboard.enabled:
         callbacks.append(TensorboardDetails(task, train.tensorboard.infrequent_logging_frequency))
+    if train.early_stopping.enable:
+        callbacks.append(EarlyStop(run))
+    # each knows what the ones before it have done in an epoch, and keeps it in its checkpoints
+    wish = train.checkpointer
     if wish.enable_topk:
         latest = run.folder / spec.latest_checkpoint if wish.replace_periodic else None
         callbacks.append(BestCheckpoint(wish, run.folder, latest))
+    if not (wish.enable_topk and wish.replace_periodic):
+        callbacks.append(PeriodicCheckpoint(run, stop))
+    callbacks.append(StopWhenAsked(stop))
     return pl.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=[device.index for device in on] if on_gpu else 1,
@@ -264,13 +296,19 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int) -> pl.Tra
     )
 
 
-def _check_monitor(spec: NetworkSpec, validation: PairSet) -> None:
-    wish = spec.train.checkpointer
+def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
+    checkpointer, early = spec.train.checkpointer, spec.train.early_stopping
+    wishes = {"checkpointer": checkpointer.enable_topk and checkpointer.monitor}
+    wishes["early_stopping"] = early.enable and early.monitor
     one_kind = validation.is_defect.all() or not validation.is_defect.any()
-    if wish.enable_topk and wish.monitor in ("val_far", "val_auroc") and one_kind:
-        raise DataError(f"{wish.monitor} needs defects and PASS rows in validation_dataset; it has one kind only")
-    if wish.enable_topk and wish.monitor and wish.monitor not in MONITORED:
-        raise SpecError(
-            "the spec",
-            [f"train.checkpointer.monitor: {wish.monitor!r} is not logged; there is {', '.join(MONITORED)}"],
-        )
+    problems = []
+    for section, monitor in wishes.items():
+        if monitor and monitor not in MONITORED:
+            problems.append(f"train.{section}.monitor: {monitor!r} is not logged; there is {', '.join(MONITORED)}")
+        elif monitor in ("val_far", "val_auroc") and one_kind:
+            problems.append(
+                f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset; "
+                "it has one kind only"
+            )
+    if problems:
+        raise SpecError("the spec", problems)

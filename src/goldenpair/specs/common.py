@@ -232,6 +232,16 @@ class Checkpointer(Section):
     auto_insert_metric_name: bool = option(False, "Write metric=value into the file name")
 
 
+class EarlyStopping(Section):
+    """Ending training before num_epochs when it does not become better any more: not in TAO."""
+
+    enable: bool = option(False, "Stop when the monitored metric has not improved for a while")
+    monitor: str | None = option(None, "Metric, as in checkpointer.monitor; unset: val_loss")
+    mode: Literal["min", "max"] | None = option(None, "Which direction is better; unset: as in checkpointer.mode")
+    patience: int = option(5, "How many measurements in a row may bring no improvement", ge=1)
+    min_delta: float = option(0.0, "A smaller change is no improvement", ge=0)
+
+
 class Tensorboard(Section):
     enabled: bool = option(False, "Also log histograms of the weights and pictures of pairs")
     infrequent_logging_frequency: int = option(2, "Every how many epochs to log those", ge=1)
@@ -246,12 +256,16 @@ class TrainCommon(Devices):
     num_epochs: int = option(10, "Epochs after which training ends", ge=1, popular=True)
     checkpoint_interval: int = option(1, "Save every so many epochs or steps", ge=1, popular=True)
     checkpoint_interval_unit: Literal["epoch", "step"] = option("epoch", "Unit of checkpoint_interval")
+    keep_checkpoints: int | None = option(
+        None, "How many periodic checkpoints to keep, the newest ones; unset: all, as TAO", ge=1
+    )
     validation_interval: int = option(1, "Validate every so many epochs", ge=1, popular=True)
     resume_training_checkpoint_path: str | None = option(
         None, "Checkpoint to go on from; unset: the newest in the train folder, if there is one"
     )
     results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/train")
     checkpointer: Checkpointer = section(Checkpointer, "Keeping the best checkpoints")
+    early_stopping: EarlyStopping = section(EarlyStopping, "Ending training early")
     tensorboard: Tensorboard = section(Tensorboard, "What goes to TensorBoard")
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, tao_template=1.0)
     pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from")
