@@ -88,6 +88,13 @@ def test_a_damaged_latest_is_named_and_the_newest_whole_one_serves(spec, folder,
     assert "model_epoch_001_step_00002.pth: it is no PyTorch file or is cut off" in second
 
 
+def test_a_best_checkpoint_serves_too(spec, folder, write):
+    write("model_best_000.pth", 1)
+    write("model_best_003.pth", 2)
+    point_at(folder / LATEST, write("model_best_005.pth", 3, "cut"))
+    assert chosen(spec, folder) == "model_best_003.pth"
+
+
 def test_when_no_checkpoint_is_whole_training_does_not_start_afresh(spec, folder, write):
     write("model_epoch_000_step_00001.pth", 1, "cut")
     gone = write("model_epoch_001_step_00002.pth", 2)

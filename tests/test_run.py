@@ -339,12 +339,12 @@ def test_what_a_killed_run_has_left_half_written_is_removed_and_nothing_else(spe
     }
 
 
-def test_a_full_disk_does_not_hide_why_a_run_failed(spec, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_a_status_that_cannot_be_written_does_not_hide_why_a_run_failed(spec):
     with pytest.raises(RunError, match="the reason"), Run(spec(), "train") as run:
-        monkeypatch.setattr(run, "status", full)
+        (run.folder / "status.json").unlink()
+        (run.folder / "status.json").mkdir()
+        with pytest.raises(DataError, match="it cannot be written to"):
+            run.status("Working.")
         raise RunError("the reason")
 
 

@@ -10,7 +10,6 @@ from goldenpair.errors import CheckpointError, InputError
 from goldenpair.specs.common import NetworkSpec
 
 log = logging.getLogger(__name__)
-PERIODIC = "model_epoch_*_step_*.pth"
 
 
 def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
@@ -35,7 +34,7 @@ def _newest_whole(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
     link = folder / spec.latest_checkpoint
     linked = os.path.lexists(link)
     tao5 = list(folder.glob(spec.latest_checkpoint.replace("_latest.pth", "_epoch=*.pth")))
-    periodic = list(folder.glob(PERIODIC))
+    periodic = list(folder.glob("model_epoch_*_step_*.pth"))
     if not linked and not tao5:
         if periodic:
             log.warning(
@@ -45,7 +44,8 @@ def _newest_whole(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
             )
         return None
     # by time, not by name: an older series in the same folder may have come to a higher epoch
-    others = sorted([*tao5, *periodic] if linked else tao5, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    others = [path for path in folder.glob("*.pth") if path != link] if linked else tao5
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     found, problems = None, []
     for path in dict.fromkeys([link.resolve(), *others] if linked else others):
         try:

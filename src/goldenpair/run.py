@@ -59,8 +59,7 @@ class Run:
             log.addHandler(self._handler)
             stack.callback(log.removeHandler, self._handler)
             stack.enter_context(sigterm_interrupts())
-            with _writing_to(self.folder):
-                self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
+            self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
             sections = {"encryption_key", "model", "dataset", self.action}
             for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
                 log.warning(sentence)
@@ -85,7 +84,7 @@ class Run:
                         log.name, logging.ERROR, __file__, 0, "The action failed", (), (type(error), error, trace)
                     )
                 )
-            with suppress(OSError):  # a full disk must not hide why the action failed
+            with suppress(DataError):  # a full disk must not hide why the action failed
                 self.status(message, "FAILURE")
 
     def write_spec(self) -> None:
@@ -119,7 +118,8 @@ class Run:
         }
         if not self._writes:
             return
-        with (self.folder / "status.json").open("a", encoding="utf-8") as file:
+        path = self.folder / "status.json"
+        with _writing_to(self.folder), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 

@@ -181,7 +181,7 @@ class PairModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # TAO's have none
-        self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.device)
+        self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.trainer.strategy.root_device)
 
     def _conclude(self, split: str, message: str) -> None:
         seen, self._seen[split] = self._seen[split], _Seen()
