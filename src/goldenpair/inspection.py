@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.audit import audit, refuse
-from goldenpair.data.cache import as_picture, decode
+from goldenpair.data.decoding import as_picture, decode
 from goldenpair.data.table import PairTable, read_table
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
