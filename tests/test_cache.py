@@ -344,6 +344,14 @@ def test_a_folder_deleted_while_it_is_used_is_read_on_and_made_anew(paths, tmp_p
     assert np.array_equal(every(again), every(kept))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let a folder go that is in use")
+def test_a_folder_deleted_while_it_is_filled_costs_only_time(paths, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cache, "_CHUNK", 2)
+    found = decode_once(on_demand(paths), config(tmp_path / "cache"), lambda *_: shutil.rmtree(tmp_path / "cache"))
+    assert "cannot be used" in caplog.text
+    assert np.array_equal(every(found), every(on_demand(paths)))
+
+
 # a cache that is full or cannot be written to
 
 ROW = 3 * HEIGHT * WIDTH

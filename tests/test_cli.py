@@ -404,8 +404,6 @@ def test_cache_shows_what_is_there(filled, capsys):
     (filled / "v1-pillow1-9x9-12.pack").write_bytes(b"damaged")
     assert cli.main(["cache", "--dir", str(filled)]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    folders = out.replace(" ", "")
-    assert f"{filled.parent / 'first'}30x2033" not in folders  # the columns are apart
     assert "30 x 20 1 " in out and "just now" in out
     assert "30 x 20 3 " in out and "3 days ago" in out
     assert out.index("just now") < out.index("3 days ago")
