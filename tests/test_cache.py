@@ -275,6 +275,19 @@ def test_a_linked_folder_is_followed(paths, tmp_path, settled):
     assert np.array_equal(every(second)[0], resized_by_pillow(Image.open(other / "0.png")))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_names_that_are_no_text(paths, tmp_path, settled, decoded):
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")
+    os.mkdir(strange)
+    shutil.copy(paths[0], f"{strange}/\udcff.png")
+    for _ in range(2):
+        found = decode_once(on_demand([f"{strange}/\udcff.png"]), config(tmp_path / "cache"))
+        assert np.array_equal(every(found)[0], resized_by_pillow(Image.open(paths[0])))
+    assert len(decoded) == 1
+    (info,) = packs.contents(tmp_path / "cache").packs
+    assert info.folder.encode("utf-8")
+
+
 @pytest.mark.parametrize("name", ["gone.png", "a\0b.png"])
 def test_what_has_no_state_has_no_link(tmp_path, name):
     assert link(str(tmp_path / name)) == ""

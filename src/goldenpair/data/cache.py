@@ -188,7 +188,7 @@ def link(path: str) -> str:
     except (OSError, ValueError):
         return ""
     text = f"{os.path.abspath(path)}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass
@@ -267,6 +267,7 @@ def _look(pictures: Pictures, number: int, have: set[str]) -> _Looked:
 
 def _common_folder(paths: Iterable[str]) -> str:
     try:
-        return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+        folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
     except ValueError:  # Windows: on several drives
         return ""
+    return folder.encode("utf-8", "replace").decode()  # names that are no text can still be shown

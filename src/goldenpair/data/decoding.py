@@ -100,10 +100,11 @@ def _pixels(content: bytes, name: str) -> NDArray[np.uint8]:
             f"{name}: this program has set PIL.ImageFile.LOAD_TRUNCATED_IMAGES, with which pictures that are cut off "
             "look whole; set it to False"
         )
-    scan = content.rfind(_JPEG_SCAN)
-    end = content.find(_JPEG_END, scan)
-    if reader is JpegImageFile and scan >= 0 and end < 0:
-        raise DataError(f"{name}: it is cut off (its end is missing)")
+    end = 0
+    if reader is JpegImageFile and (scan := content.rfind(_JPEG_SCAN)) >= 0:
+        end = content.find(_JPEG_END, scan)  # thumbnails in front of it have ends too
+        if end < 0:
+            raise DataError(f"{name}: it is cut off (its end is missing)")
     with reader(BytesIO(content)) as image:
         if objection := _objection(image, content):
             raise DataError(f"{name}: {objection}")
