@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from goldenpair import __version__, actions, cli
 from goldenpair.actions import EvaluateResult
+from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError
 from goldenpair.metrics import measure
+from goldenpair.specs.common import Cache
 from goldenpair.specs.load import default_spec, load_spec
 from goldenpair.specs.schema import schema_text, template
 
@@ -66,7 +69,8 @@ def refused(*words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], [OI, "--help"], ["spec", "--help"], ["simulate", "--help"], ["--version"]]
+    "words",
+    [["--help"], [OI, "--help"], ["spec", "--help"], ["simulate", "--help"], ["cache", "--help"], ["--version"]],
 )
 def test_help_and_version_exit_with_0(words, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -77,7 +81,7 @@ def test_help_and_version_exit_with_0(words, capsys):
 
 def test_help_names_commands_and_actions(capsys):
     for words, named in [
-        (["--help"], [OI, "spec", "schema", "simulate", "demo"]),
+        (["--help"], [OI, "spec", "schema", "simulate", "cache", "demo"]),
         ([OI, "--help"], [*ACTIONS, "default_specs", "--experiment_spec", "key.path=value"]),
     ]:
         with pytest.raises(SystemExit):
@@ -108,6 +112,7 @@ def test_help_is_fast():
         (f"['{OI}', 'train', '-e', 'nowhere.yaml']", {"torch", "pytorch_lightning", "sklearn", "scipy"}),
         (f"['{OI}', 'default_specs']", {"torch", "numpy"}),
         (f"['spec', '{OI}']", {"torch", "numpy"}),
+        ("['cache']", {"torch"}),
     ],
 )
 def test_what_is_not_imported(command, absent, tmp_path):
@@ -145,6 +150,8 @@ def test_what_is_not_imported(command, absent, tmp_path):
         ["schema", OI, "train", "a=1"],
         ["simulate"],
         ["demo", "out", "a=1"],
+        ["cache", "fill"],
+        ["cache", "clear", "a=1"],
     ],
 )
 def test_words_that_are_no_command(words, capsys):
@@ -371,6 +378,73 @@ def test_demo_takes_a_folder(tmp_path, monkeypatch):
     assert cli.main(["demo"]) == 0
     assert cli.main(["demo", "other"]) == 0
     assert asked == [Path("demo"), Path("other")]
+
+
+# cache
+
+
+@pytest.fixture
+def filled(tmp_path) -> Path:
+    """A cache folder with the pictures of two folders."""
+    for name, count in (("first", 3), ("second", 1)):
+        (tmp_path / name).mkdir()
+        paths = [tmp_path / name / f"{i}.png" for i in range(count)]
+        for i, path in enumerate(paths):
+            Image.new("RGB", (9, 9), (i + 1, count, 0)).save(path)
+        decode_once(Pictures([str(path) for path in paths], 20, 30, 0), Cache(dir=str(tmp_path / "kept")))
+    first, second = sorted((tmp_path / "kept").glob("*.pack"), key=lambda path: path.stat().st_size, reverse=True)
+    os.utime(first, (time.time() - 3 * 86400,) * 2)
+    return tmp_path / "kept"
+
+
+def test_cache_shows_what_is_there(filled, capsys):
+    (filled / "mine.txt").write_text("mine")
+    leftover = filled / "v1-pillow1-9x9-1-ab.tmp"
+    leftover.write_bytes(bytes(9))
+    (filled / "v1-pillow1-9x9-12.pack").write_bytes(b"damaged")
+    assert cli.main(["cache", "--dir", str(filled)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "30 x 20 1 " in out and "just now" in out
+    assert "30 x 20 3 " in out and "3 days ago" in out
+    assert out.index("just now") < out.index("3 days ago")
+    assert "2 entries, 0.00 GB" in out and "20 GB" in out
+    assert "1 damaged" in out and "1 left by killed runs" in out
+    assert leftover.exists()  # looking changes nothing
+
+
+def test_cache_clear_removes_its_files_and_no_others(filled, capsys):
+    (filled / "mine.txt").write_text("mine")
+    (filled / "v1-pillow1-9x9-12.pack").write_bytes(b"damaged")
+    size = sum(path.stat().st_size for path in filled.glob("*.pack"))
+    assert cli.main(["cache", "clear", "--dir", str(filled)]) == 0
+    assert capsys.readouterr().out == f"Removed 3 files, {size / 1e9:.2f} GB, from {filled}\n"
+    assert [path.name for path in filled.iterdir()] == ["mine.txt"]
+    assert cli.main(["cache", "clear", "--dir", str(filled)]) == 0
+    assert capsys.readouterr().out.startswith("Removed 0 files")
+
+
+def test_cache_uses_the_folder_of_the_environment(filled, monkeypatch, capsys):
+    monkeypatch.setenv("GOLDENPAIR_CACHE", str(filled))
+    assert cli.main(["cache", "show"]) == 0
+    assert "2 entries" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ["show", "clear"])
+def test_cache_that_is_not_there_is_empty_and_a_file_is_none(action, tmp_path, capsys):
+    assert cli.main(["cache", action, "--dir", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "file").write_text("")
+    assert cli.main(["cache", action, "--dir", str(tmp_path / "file")]) == 2
+    assert "it is no folder" in capsys.readouterr().err
+
+
+def test_cache_clear_tells_what_it_cannot_remove(filled, monkeypatch, capsys):
+    def refuse(self, missing_ok=False):
+        raise PermissionError(13, "in use")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert cli.main(["cache", "clear", "--dir", str(filled)]) == 1
+    assert "2 files" in capsys.readouterr().err
 
 
 # messages

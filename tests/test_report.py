@@ -1,13 +1,16 @@
 import io
 import re
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
+from goldenpair.data.packs import Contents, PackInfo
 from goldenpair.metrics import measure
-from goldenpair.report import SheetRow, contact_sheet, cutoff_table, kpi_table, rows_worth_seeing
+from goldenpair.report import SheetRow, cache_table, contact_sheet, cutoff_table, kpi_table, rows_worth_seeing
 
 
 def printed(table) -> str:
@@ -181,3 +184,22 @@ def test_the_cutoff_table_has_a_line_for_each_cutoff():
     assert [key for key in found if key[0].isdigit()] == [f"{point.cutoff:g}" for point in metrics.table]
     assert found["0.3"] == ["100.00% (4 of 4)", "50.00% (2 of 4)"]
     assert found["1.5"] == ["75.00% (3 of 4)", "0.00% (0 of 4)"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(0, "just now"), (119, "just now"), (125, "2 minutes"), (7300, "2 hours"), (172_900, "2 days"), (9e6, "104 days")],
+)
+def test_the_cache_as_a_table(seconds, age):
+    packs = [PackInfo("/line 3/images", 1200, 128, 96, 44_236_800, time.time() - seconds)]
+    text = printed(cache_table(Path("kept"), Contents(packs, size=2_500_000_000)))
+    assert re.search(rf"/line 3/images +96 x 128 +1200 +44\.2 +{age}", text)
+    assert "Cache kept" in text and "1 entries, 2.50 GB; the limit is 20 GB" in text
+    assert "damaged" not in text and "killed" not in text and "written" not in text
+
+
+def test_what_is_wrong_in_the_cache_is_told():
+    text = printed(cache_table(Path("kept"), Contents(damaged=1, in_work=2, leftovers=3)))
+    assert "0 entries" in text
+    for said in ("1 damaged", "2 being written", "3 left by killed runs"):
+        assert said in text

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair import __version__
-from goldenpair.errors import DataError, GoldenpairError, InputError
+from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 
 if TYPE_CHECKING:
     from goldenpair.specs.common import NetworkSpec
@@ -108,6 +108,8 @@ def _run(given: argparse.Namespace) -> None:
         print(schema.schema_text(given.network, given.action))
     elif given.command == "simulate":
         _simulate(given)
+    elif given.command == "cache":
+        _cache(given)
     else:
         import_module("goldenpair.demo").run(Path(given.out))
 
@@ -165,6 +167,26 @@ def _simulate(given: argparse.Namespace) -> None:
     print(f"Next: goldenpair optical_inspection train -e {made.spec_path}")
 
 
+def _cache(given: argparse.Namespace) -> None:
+    from goldenpair.data.cache import default_folder
+    from goldenpair.data.packs import clear, contents
+
+    folder = Path(given.dir) if given.dir else default_folder()
+    if given.action == "clear":
+        gone, freed, stayed = clear(folder)
+        print(f"Removed {gone} files, {freed / 1e9:.2f} GB, from {folder}")
+        if stayed:
+            raise RunError(f"{stayed} files in {folder} are in use or may not be removed, and stay")
+        return
+    from rich.console import Console
+
+    from goldenpair.report import cache_table
+
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)  # a file has no width
+    console.print(cache_table(folder, contents(folder)))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="goldenpair",
@@ -188,6 +210,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
     command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
+    _debug(command)
+    command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
+    command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
+    command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")
     _debug(command)
     command = commands.add_parser("demo", help="simulate, train, evaluate and inspect, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.audit import audit, refuse
-from goldenpair.data.cache import as_picture, decode
+from goldenpair.data.decoding import as_picture, decode
 from goldenpair.data.table import PairTable, read_table
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device

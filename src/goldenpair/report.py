@@ -1,5 +1,6 @@
-"""What people look at after an evaluation: the figures as a table, the parts as a contact sheet."""
+"""What people look at: an evaluation's figures as a table, its parts as a contact sheet; what the cache holds."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.box import SIMPLE
 from rich.table import Table
 
+from goldenpair.data.packs import Contents
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
 from goldenpair.run import whole_file
+from goldenpair.specs.common import Cache
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
@@ -142,3 +145,38 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         draw.text((places[2], top + 40), row.name, (90, 90, 90), small)
     with whole_file(path) as temporary:
         page.save(temporary, "PNG")
+
+
+def cache_table(folder: Path, contents: Contents) -> Table:
+    """What lies in the cache's folder and which pictures it is of."""
+    table = Table(title=f"Cache {folder}", title_justify="left", caption_justify="left", box=SIMPLE)
+    for column in ("pictures of", "size", "pictures", "MB", "last used"):
+        table.add_column(column, justify="left" if column == "pictures of" else "right", overflow="fold")
+    for pack in contents.packs:
+        table.add_row(
+            pack.folder or "several drives",
+            f"{pack.width} x {pack.height}",
+            str(pack.pictures),
+            f"{pack.size / 1e6:.1f}",
+            _age(time.time() - pack.used),
+        )
+    limit = Cache().limit_gb
+    told = [
+        f"{len(contents.packs)} entries, {contents.size / 1e9:.2f} GB; the limit is {limit:g} GB unless "
+        "dataset.cache.limit_gb says otherwise"
+    ]
+    if contents.damaged:
+        told.append(f"{contents.damaged} damaged entries, which the next run removes")
+    if contents.in_work:
+        told.append(f"{contents.in_work} being written by a run")
+    if contents.leftovers:
+        told.append(f"{contents.leftovers} left by killed runs, which the next run removes")
+    table.caption = "\n".join(told)
+    return table
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"

@@ -1,78 +1,40 @@
-"""Pictures: decoding them, and keeping them decoded.
+"""Pictures by number: decoded on demand, or decoded once and kept.
 
-`Pictures` decodes on demand, several at a time. `decode_once` puts a whole list of them into one memory-mapped
-file whose name is a hash of all paths, sizes and change times, so a stale file is never read: another name is
-looked for. A file is written under a temporary name and renamed, so it is whole or not there.
+`Pictures` decodes whatever is asked for, several at a time. `decode_once` decodes what the cache lacks into it. A kept
+picture is found by the hash of its file's content, so copies, moved folders and touched files need no decoding, and a
+changed file never meets old pixels. That no file has to be read for this is due to links: path, size, times and number
+of a file lead to the hash that its content had.
 """
 
 import hashlib
-import json
 import logging
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from goldenpair.data.decoding import decode, read
+from goldenpair.data.packs import Pack, PackWriter, make_room, open_pack, open_packs
 from goldenpair.errors import DataError
 from goldenpair.specs.common import Cache
 
 log = logging.getLogger(__name__)
-_VERSION = 1  # of decoding and of the file format: a change of either must change it
-_CHUNK = 256
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_ABANDONED = 24 * 3600  # seconds after which a temporary file is nobody's any more
-# what Pillow's decoders raise on damaged files
-_UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
+T = TypeVar("T")
+_CHUNK, _CHUNK_BYTES = 256, 2**26  # pictures decoded before they are written
+_INDEX = 150  # bytes that a picture and its link take at most in a pack beside its pixels
+_SPARE = 1e9  # bytes of the disk that are left to others
+_SETTLED = 2e9  # nanoseconds after which another change of a file shows in its time, on every file system
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) now and then."""
-
-
-def decode(source: str | Path | bytes, height: int, width: int, name: str = "") -> NDArray[np.uint8]:
-    """A picture as uint8 [3, height, width] RGB, resized as TAO does it (Pillow, bilinear with antialiasing).
-
-    Raises DataError for a file that is missing, is no picture, is cut off, has more than 8 bits a channel (which
-    Pillow would clip to white), or is entirely black: the score of such a picture would mean nothing. `name` is
-    what the message calls a picture without a path.
-    """
-    name = name or "the picture" if isinstance(source, bytes) else str(source)
-    try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-        if content.startswith(_JPEG_START) and content.rfind(_JPEG_END) < content.rfind(_JPEG_SCAN):
-            raise DataError(f"{name}: it is cut off (its end is missing)")  # Pillow fills the rest with grey
-        with Image.open(BytesIO(content)) as image:
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name}: its pixels have more than 8 bits ({image.mode}); save it with 8 bits")
-            rgb = image.convert("RGB")
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(f"{name}: there is no such file") from None
-    except UnidentifiedImageError:  # its text names an object of ours, not the file
-        raise DataError(f"{name}: not a readable picture (no format that Pillow knows)") from None
-    except _UNREADABLE as error:
-        raise DataError(f"{name}: not a readable picture ({error})") from None
-    return as_picture(np.asarray(rgb), height, width, name)
-
-
-def as_picture(pixels: NDArray[np.uint8], height: int, width: int, name: str) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] pixels as uint8 [3, height, width]; DataError if they are entirely black."""
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise DataError(f"{name}: expected uint8 [H, W, 3], got {pixels.dtype} {list(pixels.shape)}")
-    if not pixels.any():
-        raise DataError(f"{name}: it is entirely black")
-    if pixels.shape[:2] != (height, width):
-        resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(resized)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 class Pictures:
@@ -83,7 +45,7 @@ class Pictures:
 
     def __init__(self, paths: list[str], height: int, width: int, workers: int):
         self.paths = paths
-        self.height, self.width = height, width
+        self.height, self.width, self.workers = height, width, workers
         self.errors: dict[int, str] = {}
         self._threads = max(1, min(workers, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
@@ -93,50 +55,87 @@ class Pictures:
 
     def read(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 [*index.shape, 3, height, width]."""
-        flat = index.reshape(-1)
-        out = np.empty((flat.size, 3, self.height, self.width), np.uint8)
-        self._decode_into(out, flat)
+        flat = index.reshape(-1).tolist()
+        out = np.empty((len(flat), 3, self.height, self.width), np.uint8)
+        self._decode_into(out, flat, range(len(flat)))
         return out.reshape(*index.shape, 3, self.height, self.width)
 
-    def _decode_into(self, out: NDArray[np.uint8], numbers: NDArray[np.int64]) -> None:
-        def work(part: range) -> None:
-            for place in part:
-                number = int(numbers[place])
-                try:
-                    out[place] = decode(self.paths[number], self.height, self.width)
-                except DataError as error:
-                    self.errors[number] = str(error)
-                    out[place] = 0
-
-        parts = [range(start, len(numbers), self._threads) for start in range(self._threads)]
+    def each(self, work: Callable[[int], T], items: Sequence[int]) -> list[T]:
+        """`work` of each item, by all threads."""
         if self._pool is None:
-            work(parts[0])
-        else:
-            list(self._pool.map(work, parts))
+            return [work(item) for item in items]
+        # strided parts: a task for each picture would cost more
+        parts = [items[start :: self._threads] for start in range(self._threads)]
+        done = list(self._pool.map(lambda part: [work(item) for item in part], parts))
+        return [done[i % self._threads][i // self._threads] for i in range(len(items))]
+
+    def _decode_into(self, out: NDArray[np.uint8], numbers: Sequence[int], places: Sequence[int]) -> None:
+        def work(place: int) -> None:
+            number = numbers[place]
+            try:
+                out[place] = decode(self.paths[number], self.height, self.width)
+            except DataError as error:
+                self.errors[number] = str(error)
+                out[place] = 0
+
+        self.each(work, places)
 
 
-class DecodedPictures(Pictures):
-    """Pictures that lie decoded in a file."""
+class KeptPictures(Pictures):
+    """Pictures of which most lie in packs; the others are decoded on demand."""
 
-    def __init__(self, paths: list[str], height: int, width: int, file: Path, errors: dict[int, str]):
-        super().__init__(paths, height, width, workers=0)
-        self.errors = errors
-        self._map = np.memmap(file, np.uint8, "r", shape=(len(paths), 3, height, width))
+    def __init__(self, pictures: Pictures, where: list[tuple[Pack, int, int] | None]):
+        super().__init__(pictures.paths, pictures.height, pictures.width, pictures.workers)
+        self.errors = pictures.errors
+        self._where = where  # pack, row and checksum of each number
+        self._checked = np.zeros(len(where), np.bool_)
+        self._damaged: set[Path] = set()
 
     def read(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return np.asarray(self._map)[index]
+        flat = index.reshape(-1).tolist()
+        out = np.empty((len(flat), 3, self.height, self.width), np.uint8)
+        missing = []
+        for place, number in enumerate(flat):
+            kept = self._kept(number)
+            if kept is not None:
+                out[place] = kept
+            elif number in self.errors:
+                out[place] = 0
+            else:
+                missing.append(place)
+        self._decode_into(out, flat, missing)
+        return out.reshape(*index.shape, 3, self.height, self.width)
+
+    def _kept(self, number: int) -> NDArray[np.uint8] | None:
+        """The pixels in the cache; when they are first read it is checked that they are those that were written."""
+        found = self._where[number]
+        if found is None:
+            return None
+        pack, row, checksum = found
+        pixels: NDArray[np.uint8] = pack.pixels[row]
+        if not self._checked[number]:
+            if zlib.crc32(pixels.data) != checksum:
+                self._where[number] = None
+                if pack.path not in self._damaged:
+                    log.warning("%s in the cache is damaged; it is removed and made anew by the next run.", pack.path)
+                    self._damaged.add(pack.path)
+                    pack.drop()
+                return None
+            self._checked[number] = True
+        return pixels
 
 
 def decode_once(pictures: Pictures, cache: Cache, progress: Progress | None = None) -> Pictures:
     """The same pictures from the cache, decoded into it first where it does not have them.
 
-    Returns `pictures` themselves, which decode on demand, if the cache is off, cannot hold them or cannot be
-    written to; the last two are said in the log.
+    Pictures that cannot be decoded are tried anew in every run. What the cache cannot hold, or cannot be written to
+    it, is decoded on demand, which is said in the log.
     """
     if not cache.enable or not len(pictures):
         return pictures
-    size = len(pictures) * 3 * pictures.height * pictures.width
-    if size > cache.limit_gb * 1e9:
+    size = len(pictures) * (3 * pictures.height * pictures.width + _INDEX)
+    limit = cache.limit_gb * 1e9
+    if size > limit:
         log.warning(
             "The pictures need %.1f GB and dataset.cache.limit_gb is %g: they are decoded anew in every epoch.",
             size / 1e9,
@@ -144,18 +143,28 @@ def decode_once(pictures: Pictures, cache: Cache, progress: Progress | None = No
         )
         return pictures
     folder = Path(cache.dir) if cache.dir else default_folder()
+    links = [link(path) for path in pictures.paths]
+    packs = open_packs(folder, pictures.height, pictures.width)
+    known: dict[str, str] = {}
+    for pack in packs:
+        known.update(pack.links)
+    hashes = [known.get(one) if one else None for one in links]
+    now = time.time_ns()
+    for pack in packs:
+        if not (pack.links.keys().isdisjoint(links) and pack.pictures.keys().isdisjoint(hashes)):
+            pack.used(now)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{_key(pictures)}.u8"
-        found = _load(pictures, file)
-        if found is None:
-            _make_room(folder, int(cache.limit_gb * 1e9) - size)
-            _fill(pictures, file, size, progress)
-            found = _load(pictures, file)
-    except OSError as error:
-        log.warning("The cache %s cannot be used (%s): pictures are decoded anew in every epoch.", folder, error)
-        return pictures
-    return found or pictures
+        new = _fill(pictures, packs, hashes, folder, limit, progress)
+        if new:
+            packs.append(open_pack(new))
+    except (OSError, ValueError) as error:
+        log.warning(
+            "The cache %s cannot be used (%s): pictures that are not in it are decoded anew in every epoch.",
+            folder,
+            error,
+        )
+    rows = {digest: (pack, *place) for pack in packs for digest, place in pack.pictures.items()}
+    return KeptPictures(pictures, [rows.get(one) if one else None for one in hashes])
 
 
 def default_folder() -> Path:
@@ -169,65 +178,96 @@ def default_folder() -> Path:
     return base / "goldenpair"
 
 
-def _key(pictures: Pictures) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {pictures.height} {pictures.width}".encode())
-    for path in pictures.paths:
-        try:
-            stat = os.stat(path)
-            state = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            state = "missing"
-        digest.update(f"\n{os.path.abspath(path)} {state}".encode())
-    return digest.hexdigest()[:32]
+def link(path: str) -> str:
+    """What a file's path and state are remembered by, empty if there is no file.
 
-
-def _load(pictures: Pictures, file: Path) -> DecodedPictures | None:
-    note = file.with_suffix(".json")
+    More than needed on purpose: where only the number or the time differs, one reading and hashing settles it.
+    """
     try:
-        errors = {int(number): text for number, text in json.loads(note.read_text(encoding="utf-8")).items()}
-        decoded = DecodedPictures(pictures.paths, pictures.height, pictures.width, file, errors)
-        os.utime(note)  # the least recently used entry goes first
+        state = os.stat(path)
     except (OSError, ValueError):
+        return ""
+    text = f"{os.path.abspath(path)}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass
+class _Looked:
+    """A file that was read: the hash of its content, its link if it may be remembered, its pixels if they are new."""
+
+    digest: str = ""
+    link: str = ""
+    pixels: NDArray[np.uint8] | None = None
+    checksum: int = 0
+    error: str = ""
+
+
+def _fill(
+    pictures: Pictures,
+    packs: list[Pack],
+    hashes: list[str | None],
+    folder: Path,
+    limit: float,
+    progress: Progress | None,
+) -> Path | None:
+    """Put what is not in `packs` into a new one and complete `hashes`; the new pack, None if nothing is new."""
+    have = {digest for pack in packs for digest in pack.pictures}
+    todo = [number for number, digest in enumerate(hashes) if digest not in have]
+    if not todo:
         return None
-    return decoded
-
-
-def _fill(pictures: Pictures, file: Path, size: int, progress: Progress | None) -> None:
-    free = shutil.disk_usage(file.parent).free
-    if size > free * 0.9:
-        raise OSError(f"{size / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
-    temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        shape = (len(pictures), 3, pictures.height, pictures.width)
-        store = np.memmap(temporary, np.uint8, "w+", shape=shape)
-        for start in range(0, len(pictures), _CHUNK):
-            numbers = np.arange(start, min(start + _CHUNK, len(pictures)))
-            store[numbers[0] : numbers[-1] + 1] = pictures.read(numbers)
+    size = 3 * pictures.height * pictures.width
+    chunk = max(pictures.workers, 1, min(_CHUNK, _CHUNK_BYTES // size))
+    links: dict[str, str] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    with PackWriter(folder, pictures.height, pictures.width) as writer:
+        for start in range(0, len(todo), chunk):
+            numbers = todo[start : start + chunk]
+            looked = pictures.each(lambda number: _look(pictures, number, have), numbers)
+            needed = sum(one.pixels is not None for one in looked) * size + len(numbers) * _INDEX
+            make_room(folder, limit - needed)
+            if shutil.disk_usage(folder).free < _SPARE + needed:
+                log.warning("The disk of the cache %s is nearly full: not all pictures are kept in it.", folder)
+                break
+            for number, one in zip(numbers, looked, strict=True):
+                if one.error:
+                    pictures.errors[number] = one.error
+                    continue
+                hashes[number] = one.digest
+                if one.link:
+                    links[one.link] = one.digest
+                if one.pixels is not None and one.digest not in have:
+                    writer.add(one.digest, one.pixels, one.checksum)
+                    have.add(one.digest)
             if progress:
-                progress(int(numbers[-1]) + 1, len(pictures))
-        store.flush()
-        del store
-        os.replace(temporary, file)
-        note = temporary.with_suffix(".note")
-        note.write_text(json.dumps(pictures.errors), encoding="utf-8")
-        os.replace(note, file.with_suffix(".json"))  # the note comes last: with it the entry is whole
-    finally:
-        temporary.unlink(missing_ok=True)
+                progress(start + len(numbers), len(todo))
+        if not links and not len(writer):
+            return None
+        return writer.finish(links, _common_folder(pictures.paths[number] for number in todo))
 
 
-def _make_room(folder: Path, allowed: int) -> None:
-    """Remove the least recently used entries until at most `allowed` bytes are left, and what killed runs left."""
-    for leftover in folder.glob("*.tmp"):
-        if time.time() - leftover.stat().st_mtime > _ABANDONED:
-            leftover.unlink(missing_ok=True)
-    notes = sorted(folder.glob("[0-9a-f]" * 32 + ".json"), key=lambda note: note.stat().st_mtime, reverse=True)
-    total = 0
-    for note in notes:
-        file = note.with_suffix(".u8")
-        total += file.stat().st_size if file.exists() else 0
-        if total > allowed:
-            try:
-                note.unlink(missing_ok=True)
-                file.unlink(missing_ok=True)
-            except OSError:  # Windows keeps files that another process has mapped
-                log.debug("%s is in use and stays in the cache", file)
+def _look(pictures: Pictures, number: int, have: set[str]) -> _Looked:
+    path = pictures.paths[number]
+    before = link(path)
+    try:
+        content = read(path)
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        state, now = os.stat(path), time.time_ns()
+        # not while it is being changed, and not so soon that a second change could leave the same state
+        settled = link(path) == before and now - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED
+        looked = _Looked(digest, before if settled else "")
+        if digest not in have:
+            looked.pixels = decode(content, pictures.height, pictures.width, path)
+            looked.checksum = zlib.crc32(looked.pixels.data)
+    except DataError as error:
+        return _Looked(error=str(error))
+    except OSError as error:
+        return _Looked(error=f"{path}: not a readable file ({error.strerror})")
+    return looked
+
+
+def _common_folder(paths: Iterable[str]) -> str:
+    try:
+        folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    except ValueError:  # Windows: on several drives
+        return ""
+    return folder.encode("utf-8", "replace").decode()  # names that are no text can still be shown
