@@ -343,3 +343,14 @@ def test_a_link_is_replaced_and_nothing_else_is_left(tmp_path, target, monkeypat
     point_at(link, newer)
     assert link.read_bytes() == b"newer" and target.read_bytes() == b"weights"
     assert {path.name for path in tmp_path.iterdir()} == {"latest.pth", "newer.pth", "model_epoch_001.pth"}
+
+
+def test_a_flipped_bit_of_a_weight_is_noticed(ours, spec):
+    content_of_file = ours.read_bytes()
+    value = create_task(spec).model.state_dict()["fc1.0.weight"]
+    weights = content(spec)["state_dict"]["model.fc1.0.weight"].numpy().tobytes()
+    assert value.nbytes == len(weights)
+    place = content_of_file.index(weights) + len(weights) // 2
+    ours.write_bytes(content_of_file[:place] + bytes([content_of_file[place] ^ 1]) + content_of_file[place + 1 :])
+    with pytest.raises(CheckpointError, match="it is damaged; its weights are not those that were saved"):
+        read_checkpoint(ours)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageFile, ImageFilter, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
+from goldenpair.data import decoding
 from goldenpair.data.decoding import LARGEST, as_picture, decode
 from goldenpair.errors import DataError
 
@@ -337,3 +338,41 @@ def test_a_single_bright_pixel_is_not_black():
 def test_pixels_of_another_kind_are_refused(pixels):
     with pytest.raises(DataError, match=r"sample: expected uint8 \[H, W, 3\]"):
         as_picture(pixels, 4, 4, "sample")
+
+
+# the short way for JPEGs
+
+
+@pytest.mark.parametrize("size", [(7, 5), (33, 31), (64, 48), (101, 100)])
+@pytest.mark.parametrize("sampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_short_way_gives_pillows_pixels(size, sampling, progressive):
+    rng = np.random.default_rng(0)
+    rough = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    soft = np.asarray(Image.fromarray(rough).resize((size[1] // 3 + 1, size[0] // 3 + 1)).resize(size[::-1]))
+    for pixels in (rough, soft, soft[..., 0]):
+        for quality in (30, 85, 100):
+            content = saved(
+                Image.fromarray(pixels), "JPEG", quality=quality, subsampling=sampling, progressive=progressive
+            )
+            wanted = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+            np.testing.assert_array_equal(decoding._plain_jpeg(content), wanted)
+
+
+def test_what_might_be_turned_or_has_other_colours_takes_the_long_way():
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    assert decoding._plain_jpeg(saved(Image.fromarray(pixels), "JPEG", exif=tags)) is None
+    assert decoding._plain_jpeg(saved(Image.fromarray(pixels).convert("CMYK"), "JPEG")) is None
+    content = saved(Image.fromarray(pixels), "JPEG")
+    assert decoding._plain_jpeg(content) is not None
+    assert decoding._plain_jpeg(content[: len(content) // 2] + b"\xff\xd9") is None
+
+
+def test_real_pictures_are_pillows_to_the_last_bit(real_data):
+    files = sorted(path for folder in ("deeppcb_oi", "lookout_oi") for path in (real_data / folder).rglob("*.jpg"))
+    assert len(files) > 1000
+    for file in files[:: len(files) // 400]:
+        wanted = np.asarray(Image.open(file).convert("RGB"))
+        np.testing.assert_array_equal(decoding._plain_jpeg(file.read_bytes()), wanted)

@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
 
-_OURS = "goldenpair"
+_OURS, _SUM = "goldenpair", "crc32"
 # what the reader of pickles runs into when bytes are wrong
 _DAMAGED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 _PREFIX = "model."  # of the parameter names, in TAO's files and in ours
@@ -53,6 +54,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {file}: it holds no model weights (no 'state_dict')")
     weights = {str(name).removeprefix(_PREFIX): value for name, value in state.items() if isinstance(value, Tensor)}
     ours = content.get(_OURS)
+    if isinstance(ours, dict) and _SUM in ours and ours[_SUM] != _checksum(state):
+        raise CheckpointError(f"checkpoint {file}: it is damaged; its weights are not those that were saved")
     if ours is not None and not (isinstance(ours, dict) and {"network", "spec"} <= ours.keys()):
         raise CheckpointError(f"checkpoint {file}: what it says of its own spec is damaged")
     spec = load_spec(ours["network"], ours["spec"]) if ours else None
@@ -112,6 +115,8 @@ def save(content: Mapping[str, Any], path: Path) -> None:
     finite: nothing could go on from such a checkpoint. What was there before stays.
     """
     _refuse_poison(content, path)
+    if _OURS in content:  # reading a file of PyTorch's tells nothing of a bit that has flipped
+        content = {**content, _OURS: {**content[_OURS], _SUM: _checksum(content["state_dict"])}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:
@@ -178,6 +183,14 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint {file}: expected a dictionary, found {type(content).__name__}")
     return content
+
+
+def _checksum(weights: Mapping[str, Tensor]) -> int:
+    found = 0
+    for name in sorted(weights):
+        raw = weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        found = zlib.crc32(memoryview(raw.numpy()), found)
+    return found
 
 
 def _first_line(error: BaseException) -> str:

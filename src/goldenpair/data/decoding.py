@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -26,6 +27,7 @@ LARGEST = 100_000_000
 _LARGEST_FILE = 8 * LARGEST  # bytes; even uncompressed a picture is smaller
 _PNG_DEPTH = 24  # where a PNG says how many bits a channel has
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+_TURNS = (b"Exif", b"Orientation")  # in a header that may ask for the picture to be turned
 _JPEG_NOISE = bytes(range(255)) * 16  # data without a marker, also behind a byte FF
 _GREY, _NEAR_GREY = 128, 2
 # not Image.open: it tries rarer formats too, some through other programs, and warns of large pictures by itself
@@ -105,6 +107,8 @@ def _pixels(content: bytes, name: str) -> NDArray[np.uint8]:
         end = content.find(_JPEG_END, scan)  # thumbnails in front of it have ends too
         if end < 0:
             raise DataError(f"{name}: it is cut off (its end is missing)")
+        if (plain := _plain_jpeg(content)) is not None:
+            return plain
     with reader(BytesIO(content)) as image:
         if objection := _objection(image, content):
             raise DataError(f"{name}: {objection}")
@@ -116,6 +120,24 @@ def _pixels(content: bytes, name: str) -> NDArray[np.uint8]:
             noisy = content[:end] + _JPEG_NOISE + _JPEG_END
             if not _same_jpeg(noisy, pixels):
                 raise DataError(f"{name}: it is cut off (its last rows are missing)")
+    return pixels
+
+
+def _plain_jpeg(content: bytes) -> NDArray[np.uint8] | None:
+    """An ordinary JPEG without anything to object to, or None: Pillow's pixels in a quarter of its time.
+
+    Both use libjpeg-turbo; it is asked here to take every irregularity of the data for an error, a forged end too.
+    """
+    head = content[: content.find(_JPEG_SCAN)]
+    if any(word in head for word in _TURNS):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if height * width > LARGEST or colours not in ("YCbCr", "Gray"):
+            return None
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "RGB", strict=True)
+    except ValueError:
+        return None
     return pixels
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -245,8 +246,8 @@ def _check_folder(folder: Path) -> None:
 
 
 def _prefix(height: int, width: int) -> str:
-    # another Pillow may decode a little differently
-    return f"v{_VERSION}-pillow{PIL.__version__}-{height}x{width}"
+    # other decoders may decode a little differently
+    return f"v{_VERSION}-pillow{PIL.__version__}+simplejpeg{version('simplejpeg')}-{height}x{width}"
 
 
 def _files(folder: Path, suffix: str) -> Iterator[Path]:
