@@ -31,6 +31,7 @@ LAYERS = [
 LOOPS = {("cli", "demo")}
 
 PUBLIC = [
+    "AuditReport",
     "CheckpointError",
     "DataError",
     "EvaluateResult",
@@ -43,6 +44,7 @@ PUBLIC = [
     "TrainResult",
     "Verdict",
     "__version__",
+    "audit",
     "default_spec",
     "evaluate",
     "inference",

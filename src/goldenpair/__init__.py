@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # public name -> where it lives; imported when first used, because torch takes seconds
 _HOMES = {
+    "AuditReport": "data.faults",
     "CheckpointError": "errors",
     "DataError": "errors",
     "SpecError": "errors",
@@ -24,6 +25,7 @@ _HOMES = {
     "RunError": "errors",
     "TrainResult": "actions",
     "Verdict": "inspection",
+    "audit": "actions",
     "default_spec": "specs.load",
     "evaluate": "actions",
     "inference": "actions",
@@ -32,6 +34,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditReport",
     "CheckpointError",
     "DataError",
     "EvaluateResult",
@@ -44,6 +47,7 @@ __all__ = [
     "TrainResult",
     "Verdict",
     "__version__",
+    "audit",
     "default_spec",
     "evaluate",
     "inference",
@@ -52,7 +56,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from goldenpair.actions import EvaluateResult, InferenceResult, TrainResult, evaluate, inference, train
+    from goldenpair.actions import EvaluateResult, InferenceResult, TrainResult, audit, evaluate, inference, train
+    from goldenpair.data.faults import AuditReport
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.specs.load import default_spec, load_spec
