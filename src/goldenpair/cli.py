@@ -145,7 +145,7 @@ def _audit(given: argparse.Namespace) -> None:
     report = import_module("goldenpair.actions").audit(spec, Path(given.spec))
     console = Console()
     console = console if console.is_terminal else Console(width=120)
-    console.print(report)
+    report.show(console)
     if report.fatal:
         raise DataError("the data cannot be used; the table above says why")
 

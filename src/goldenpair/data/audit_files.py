@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Files:
         folders, names = numbering.folders, numbering.names
         folder_of_part = self._parts >> _NAME_BITS
         starts = np.flatnonzero(np.diff(folder_of_part, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(self._parts)], strict=True):
+        for start, end in pairwise([*starts, len(self._parts)]):
             numbers = self._parts[start:end] & ((1 << _NAME_BITS) - 1)
             found = _states(folders[folder_of_part[start]], [names[number] for number in numbers.tolist()], layout)
             self._state[start:end] = found
@@ -102,7 +103,8 @@ class Files:
     def whole(self, rows: NumberedRows) -> NDArray[np.bool_]:
         """bool [N], True for rows that have all of their pictures."""
         worst: NDArray[np.uint8] = np.maximum(self._state_of(rows.sample), self._state_of(rows.golden))
-        return worst == _State.WHOLE.value
+        whole: NDArray[np.bool_] = worst == _State.WHOLE.value
+        return whole
 
     def faults(self, split: str, rows: NumberedRows, strict: bool) -> list[Fault]:
         """The parts without some picture; fatal if `strict`, or if no row of the table has all of its pictures."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +65,7 @@ class AuditedTable:
 class AuditReport:
     """All that was found in some tables, and `notes` on what was not looked at.
 
-    It prints as text, and as a table with colours on a terminal of rich.
+    `str` gives it as text; `show` prints the same, in colours where there are some.
     """
 
     tables: tuple[AuditedTable, ...]
@@ -87,27 +87,32 @@ class AuditReport:
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=120, color_system=None)
         with console.capture() as captured:
-            console.print(self)
+            self.show(console)
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def show(self, console: Console) -> None:
+        def say(text: str) -> None:
+            console.print(Text(text), soft_wrap=True)  # lines stay whole: people copy paths from them
+
         for one in self.tables:
             defects = "" if one.defects is None else f", {one.defects} of them defects"
-            yield _line(f"{one.split}: {one.rows} rows{defects} ({one.csv_path})")
+            say(f"{one.split}: {one.rows} rows{defects} ({one.csv_path})")
         if self.faults:
-            yield self._summary()
+            console.print(self._summary())
         for fault in self.faults:
-            yield _line(f"{fault.split}: {fault.what}")
-            yield from (_line(f"  {line}") for line in fault.examples)
+            say(f"{fault.split}: {fault.what}")
+            for line in fault.examples:
+                say(f"  {line}")
             if fault.count > len(fault.examples):
-                yield _line(f"  ... and {fault.count - len(fault.examples)} more")
-        yield from map(_line, self.notes)
+                say(f"  ... and {fault.count - len(fault.examples)} more")
+        for note in self.notes:
+            say(note)
         if not self.faults:
-            yield _line("No faults were found.")
+            say("No faults were found.")
 
     def _summary(self) -> Table:
         table = Table(box=SIMPLE, show_edge=False)
-        table.add_column("what")
+        table.add_column("what", overflow="fold")
         table.add_column("split")
         table.add_column("how many", justify="right")
         table.add_column("")
@@ -115,8 +120,3 @@ class AuditReport:
             kind = Text("fatal", "bold red") if fault.fatal else Text("warning", "yellow")
             table.add_row(Text(fault.what), fault.split, str(fault.count), kind)
         return table
-
-
-def _line(text: str) -> Text:
-    """A line that is not broken, whatever the width: people copy paths from it."""
-    return Text(text, no_wrap=True, overflow="ignore")
