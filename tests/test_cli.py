@@ -414,7 +414,7 @@ def test_audit_with_fatal_faults_prints_them_once_and_exits_with_2(boards, tmp_p
     assert cli.main(["audit", "--network", OI, "-e", str(boards.spec_path), *words]) == 2
     said = capsys.readouterr()
     assert said.out.count("dataset.num_input: it is 3") == 1 and "label is nearly PASS ('pass')" in said.out
-    assert said.err == "error: the data cannot be used; the table above says why\n"
+    assert said.err == "error: the data cannot be used: 2 of the faults above are fatal\n"
     assert json.loads((tmp_path / "audit" / "audit.json").read_text())["fatal"] is True
 
 

@@ -170,7 +170,7 @@ def audit(spec: NetworkSpec, spec_path: Path | None = None) -> AuditReport:
     with progress_bar("Checking tables and pictures") as progress:
         _, report = audit_splits(splits, Layout.of(pairs), progress)
     if misfits:
-        fault = Fault("the spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
+        fault = Fault("spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
         report = replace(report, faults=(fault, *report.faults))
     if folder:
         _write_audit(folder / "audit.json", report, spec_path)

@@ -147,7 +147,8 @@ def _audit(given: argparse.Namespace) -> None:
     console = console if console.is_terminal else Console(width=120)
     report.show(console)
     if report.fatal:
-        raise DataError("the data cannot be used; the table above says why")
+        kinds = sum(fault.fatal for fault in report.faults)
+        raise DataError(f"the data cannot be used: {kinds} of the faults above are fatal")
 
 
 def _default_specs(spec: "NetworkSpec") -> None:
