@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import goldenpair
-from goldenpair import DataError, RunError, evaluate, inference, load_spec, train
+from goldenpair import DataError, RunError, SpecError, audit, evaluate, inference, load_spec, train
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,137 @@ def test_all_faults_of_all_tables_in_one_message(boards, tmp_path):
         assert part in said
     status = json.loads((tmp_path / "r" / "train" / "status.json").read_text().splitlines()[-1])
     assert status["status"] == "FAILURE"
+
+
+# the audit
+
+
+@pytest.fixture
+def broken_after_the_audit(monkeypatch, boards_copy):
+    """A function that cuts off the first sample of a table as soon as the audit has seen it; returns the file."""
+
+    def prepare(table):
+        first = rows_of(table)[0]
+        path = next((boards_copy.images_dir / first["input_path"]).glob(f"{first['object_name']}_*"))
+        before = goldenpair.actions.audit_splits
+
+        def audit_and_cut(*arguments):
+            found = before(*arguments)
+            path.write_bytes(path.read_bytes()[:-200])
+            return found
+
+        monkeypatch.setattr(goldenpair.actions, "audit_splits", audit_and_cut)
+        return path
+
+    return prepare
+
+
+def audited(folder):
+    return json.loads((Path(folder) / "audit.json").read_text())
+
+
+@pytest.mark.parametrize("action", ["evaluate", "inference"])
+def test_a_picture_cut_off_after_the_audit_is_an_error(spec_of, boards_copy, broken_after_the_audit, action):
+    path = broken_after_the_audit(boards_copy.test_csv)
+    split = "test" if action == "evaluate" else "infer"
+    wish = [f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}", f"{action}.cutoff=1e9"]
+    result = getattr(goldenpair, action)(spec_of(action, *wish))
+    folder = result.folder if action == "evaluate" else result.csv_path.parent
+    assert audited(folder)["faults"] == []
+    written = rows_of(folder / f"{action}.csv")
+    assert [row["verdict"] for row in written] == ["ERROR"] + ["PASS"] * (len(written) - 1)
+    assert path.name in written[0]["error"] and written[0]["siamese_score"] == ""
+    if action == "evaluate":
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["errors"] == 1
+        (listed,) = metrics["error_list"]
+        assert listed["row"] == 0 and path.name in listed["error"]
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_training_leaves_out_what_is_cut_off_after_the_audit(
+    boards, boards_copy, broken_after_the_audit, tmp_path, caplog, cache
+):
+    path = broken_after_the_audit(boards.images_dir.parent / "train.csv")
+    wish = [
+        *(f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}" for split in ("train", "validation")),
+        f"results_dir={tmp_path / 'r'}",
+        f"dataset.cache.enable={cache}",
+        "train.num_epochs=1",
+        "dataset.batch_size=8",
+    ]
+    result = train(load_spec("optical_inspection", boards.spec_path, wish, "train"))
+    assert result.checkpoint.exists() and np.isfinite(result.metrics["train_loss"])
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    (said,) = [text for text in warnings if "left out of training" in text]
+    assert "train_dataset: 1 could not be used" in said and path.name in said
+
+
+def test_warnings_of_the_audit_are_logged_and_written_and_stop_nothing(spec_of, boards, tmp_path, caplog):
+    table = tmp_path / "twice.csv"
+    lines = boards.test_csv.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    result = inference(spec_of("inference", f"dataset.infer_dataset.csv_path={table}"))
+    assert "row that stands there before" in caplog.text and f"line {len(lines) + 1}: " in caplog.text
+    told = audited(result.csv_path.parent)
+    assert told["fatal"] is False and told["spec"] == str(result.csv_path.parent / "experiment.yaml")
+    assert [(fault["code"], fault["count"]) for fault in told["faults"]] == [("row_again", 1)]
+    assert len(rows_of(result.csv_path)) == len(lines)
+
+
+def test_what_refuses_a_run_stands_in_its_folder(boards, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    wish = [f"results_dir={tmp_path / 'r'}", f"dataset.train_dataset.csv_path={bad}"]
+    with pytest.raises(DataError, match="nearly PASS"):
+        train(load_spec("optical_inspection", boards.spec_path, wish, "train"))
+    told = audited(tmp_path / "r" / "train")
+    assert told["fatal"] and "label_near_pass" in [fault["code"] for fault in told["faults"]]
+
+
+def test_audit_tells_misfits_of_the_spec_and_faults_of_all_tables_at_once(boards, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    wish = [
+        f"results_dir={tmp_path / 'r'}",
+        "dataset.num_input=3",
+        "dataset.concat_type=grid",
+        f"dataset.train_dataset.csv_path={bad}",
+        f"dataset.test_dataset.csv_path={tmp_path / 'none.csv'}",
+    ]
+    report = audit(load_spec("optical_inspection", boards.spec_path, wish), boards.spec_path)
+    assert report.fatal
+    misfit, *others = report.faults
+    assert misfit.code == "spec_misfit" and misfit.count == 2
+    assert "dataset.num_input: it is 3" in misfit.examples[0] and "dataset.grid_map" in misfit.examples[1]
+    kinds = {(fault.split, fault.code) for fault in others}
+    assert {("train_dataset", "label_near_pass"), ("test_dataset", "table_unreadable")} <= kinds
+    assert [table.split for table in report.tables] == ["train_dataset", "validation_dataset", "infer_dataset"]
+    told = audited(tmp_path / "r" / "audit")
+    assert told["goldenpair"] == goldenpair.__version__ and told["spec"] == str(boards.spec_path)
+    assert {key: told[key] for key in ("fatal", "tables", "faults")} == json.loads(
+        json.dumps({key: report.as_dict()[key] for key in ("fatal", "tables", "faults")})
+    )
+
+
+def test_audit_of_splits_that_are_set_only(tao_set):
+    made = tao_set(height=9, width=9)
+    unset = ["dataset.train_dataset.csv_path=???", "dataset.validation_dataset.csv_path=''"]
+    report = audit(made.spec(*unset))
+    assert [table.split for table in report.tables] == ["test_dataset", "infer_dataset"]
+    assert not report.faults and not (made.csv_path.parent / "audit").exists()
+    everything = [f"dataset.{split}_dataset.csv_path=''" for split in ("train", "validation", "test", "infer")]
+    with pytest.raises(SpecError, match="no split has a csv_path"):
+        audit(made.spec(*everything))
+
+
+def test_audit_says_before_it_works_that_its_folder_cannot_be_written(tao_set, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written to"):
+        audit(tao_set().spec(f"results_dir={tmp_path / 'file'}"))
+
+
+# figures
 
 
 def test_evaluate_measures_what_scikit_learn_measures(spec_of, boards):

@@ -81,7 +81,7 @@ def test_help_and_version_exit_with_0(words, capsys):
 
 def test_help_names_commands_and_actions(capsys):
     for words, named in [
-        (["--help"], [OI, "spec", "schema", "simulate", "cache", "demo"]),
+        (["--help"], [OI, "audit", "spec", "schema", "simulate", "cache", "demo"]),
         ([OI, "--help"], [*ACTIONS, "default_specs", "--experiment_spec", "key.path=value"]),
     ]:
         with pytest.raises(SystemExit):
@@ -111,6 +111,7 @@ def test_help_is_fast():
         ("['--help']", {"torch", "pydantic", "omegaconf", "numpy", "yaml", "rich"}),
         (f"['{OI}', 'train', '-e', 'nowhere.yaml']", {"torch", "pytorch_lightning", "sklearn", "scipy"}),
         (f"['{OI}', 'default_specs']", {"torch", "numpy"}),
+        ("['audit', '-e', 'nowhere.yaml']", {"torch", "numpy"}),
         (f"['spec', '{OI}']", {"torch", "numpy"}),
         ("['cache']", {"torch"}),
     ],
@@ -148,6 +149,9 @@ def test_what_is_not_imported(command, absent, tmp_path):
         ["spec", OI, "fly"],
         ["spec", OI, "default_specs"],
         ["schema", OI, "train", "a=1"],
+        ["audit"],
+        ["audit", "spec.yaml"],
+        ["audit", "-e", "spec.yaml", "--network", "visual_inspektion"],
         ["simulate"],
         ["demo", "out", "a=1"],
         ["cache", "fill"],
@@ -465,3 +469,39 @@ def test_messages_are_printed_once_and_only_while_it_runs(spec_file, monkeypatch
     words = capsys.readouterr().out.splitlines()
     assert words == [*["for the user", "warning: mind this"] * 2, *["Execution status: PASS"] * 2]
     assert logging.getLogger("goldenpair").handlers == []
+
+
+# audit
+
+
+def test_audit_of_a_healthy_set(boards, tmp_path, capsys):
+    assert cli.main(["audit", "-e", str(boards.spec_path), f"results_dir={tmp_path}"]) == 0
+    said = capsys.readouterr()
+    assert "No faults were found." in said.out and "Execution status" not in said.out and not said.err
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text())["fatal"] is False
+
+
+def test_audit_with_fatal_faults_prints_them_once_and_exits_with_2(boards, tmp_path, capsys):
+    table = tmp_path / "bad.csv"
+    table.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    words = [f"results_dir={tmp_path}", f"dataset.train_dataset.csv_path={table}", "dataset.num_input=3"]
+    assert cli.main(["audit", "--network", OI, "-e", str(boards.spec_path), *words]) == 2
+    said = capsys.readouterr()
+    assert said.out.count("dataset.num_input: it is 3") == 1 and "label is nearly PASS ('pass')" in said.out
+    assert said.err == "error: the data cannot be used: 2 of the faults above are fatal\n"
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text())["fatal"] is True
+
+
+def test_audit_with_warnings_only_exits_with_0(boards, tmp_path, capsys):
+    table = tmp_path / "twice.csv"
+    lines = boards.test_csv.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    words = [f"results_dir={tmp_path}", f"dataset.test_dataset.csv_path={table}"]
+    assert cli.main(["audit", "-e", str(boards.spec_path), *words]) == 0
+    assert "warning" in capsys.readouterr().out
+
+
+def test_audit_without_torch(boards, tmp_path):
+    program = "import sys; from goldenpair.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    done = python("-c", program, "audit", "-e", str(boards.spec_path), f"results_dir={tmp_path}")
+    assert last_line(done.stdout) == "False"

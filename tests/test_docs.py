@@ -77,3 +77,13 @@ def test_the_tree_names_every_module():
     for path in (ROOT / "src" / "goldenpair").rglob("*.py"):
         if path.stat().st_size > 200:
             assert path.name in tree, path.name
+
+
+def test_every_code_of_the_audit_is_explained():
+    text = "".join(path.read_text() for path in (ROOT / "src" / "goldenpair").rglob("*.py"))
+    codes = set(re.findall(r'Fault(?:\.of)?\(\s*[\w."]+,\s*"(\w+)"', text))
+    codes |= {f"{role}_{kind}" for role in ("picture", "golden") for kind in ("missing", "light_missing")}
+    codes |= {f"{role}_other_extension" for role in ("picture", "golden")}
+    assert len(codes) > 15
+    page = (ROOT / "docs" / "optical_inspection.md").read_text()
+    assert not {code for code in codes if f"`{code}`" not in page}

@@ -31,6 +31,7 @@ LAYERS = [
 LOOPS = {("cli", "demo")}
 
 PUBLIC = [
+    "AuditReport",
     "CheckpointError",
     "DataError",
     "EvaluateResult",
@@ -44,6 +45,7 @@ PUBLIC = [
     "TrainResult",
     "Verdict",
     "__version__",
+    "audit",
     "default_spec",
     "evaluate",
     "export",

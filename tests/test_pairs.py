@@ -65,9 +65,9 @@ def test_rows_with_a_broken_picture_are_left_out(tao_set, tmp_path, cached):
     batches = list(TableLoader(pairs, 2))
     assert [batch.row.tolist() for batch in batches] == [[0], [2]]  # the batch of row 4 alone is passed over
     assert all(len(batch.row) == len(batch.sample) == len(batch.golden) == len(batch.label) for batch in batches)
-    assert [bool(pairs.faults(np.int64(row))) for row in range(5)] == [False, True, False, True, True]
-    (said,) = pairs.faults(np.int64(4))
-    assert "b3" in said and "R1_Solder.png" in said
+    told = pairs.parts.faults(pairs.pictures.errors, np.arange(5))
+    assert [bool(text) for text in told] == [False, True, False, True, True]
+    assert "b3" in told[4] and "R1_Solder.png" in told[4]
 
 
 @pytest.mark.parametrize("ratio", [0.05, 0.1, 0.25, 0.5, 1.0])

@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from goldenpair.data.table import Layout, PairTable, part_pictures, read_table
-from goldenpair.errors import DataError
+from goldenpair.errors import DataError, TableError
 from goldenpair.specs.common import Dataset
 
 PLAIN = "input_path,golden_path,label,object_name\nb1,golden,PASS,001\nb2,golden,MISSING,R2\n"
@@ -115,21 +116,75 @@ def test_a_header_alone_is_an_empty_table_with_its_columns(table_of):
     assert table.columns == ("input_path", "golden_path", "label", "object_name")
 
 
+HEADER = b"input_path,golden_path,label,object_name\n"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "it is empty"),
-        (b"\n\n", "it is empty"),
-        (b"a,b\n1,2\n1,2,3\n1\n", r"2 rows do not have the header's 2 cells; the first is line 3 with 3: 1,2,3"),
-        (b"a,b,a\n1,2,3\n", "column 'a' stands there twice"),
-        (b"a,b\n\xff\xfe,2\n", "cannot be read as a CSV file in UTF-8"),
-        (b'a,b\n"1"x,2\n', "cannot be read as a CSV file"),
+        pytest.param(b"", ["it is empty; expected a header row with input_path"], id="empty"),
+        pytest.param(b"\n\n", ["it is empty"], id="blank lines"),
+        pytest.param(b"\xef\xbb\xbf", ["it is empty"], id="byte order mark"),
+        pytest.param(
+            b"label,b\n1,2\n1,2,3\n\n1\n",
+            ["2 rows do not have the header's 2 cells; first line 3 with 3: 1,2,3; line 5 with 1: 1"],
+            id="rows of another length",
+        ),
+        pytest.param(b"label,b,label\n1,2,3\n", ["column 'label' stands there twice"], id="a column twice"),
+        pytest.param(
+            b"b1,golden,PASS,R1\nb2,golden,PASS,R1\n",
+            [r"the first row must be a header with input_path, .*, object_name; found b1,golden,PASS,R1"],
+            id="no header",
+        ),
+        pytest.param(PLAIN.replace(",", ";").encode(), ["separated by semicolons; save it as a CSV file with commas"]),
+        pytest.param(PLAIN.replace(",", "\t").encode(), ["separated by tabs; save it as a CSV file with commas"]),
+        pytest.param(
+            HEADER.replace(b",", b";") + b"b1;golden;SHIFT, 2 mm;R1\n",
+            ["separated by semicolons", "1 rows do not have the header's 1 cells"],
+            id="semicolons and commas",
+        ),
+        pytest.param(
+            HEADER + "b1,golden,PASS,R1\nb1,golden,Lötbrücke,R2\n".encode("cp1252"),
+            [r"line 3, byte 71 of the file, is not UTF-8: b1,golden,Lötbrücke,R2; save it as 'CSV UTF-8'"],
+            id="another encoding",
+        ),
+        pytest.param(PLAIN.encode("utf-16"), ["it is UTF-16, .*; save it as 'CSV UTF-8'"], id="UTF-16"),
+        pytest.param(
+            HEADER + b"b1,golden,PASS,R1\nb1,golden,\0\0\0\0,R2\n", ["line 3 holds a NUL byte"], id="NUL bytes"
+        ),
+        pytest.param(HEADER + b'b1,golden,PASS,"1"x\n', ["line 2: cannot be read as CSV: "], id="quotes"),
+        pytest.param(
+            HEADER + b'b1,golden,PASS,"R1\nb2,golden,PASS,R1\n',
+            ["cannot be read as CSV: unexpected end"],
+            id="open quote",
+        ),
+        pytest.param(
+            b"label,label\n1\n\0,2\n",
+            ["column 'label' stands there twice", "1 rows do not have", "line 3 holds a NUL byte"],
+            id="all at once",
+        ),
     ],
 )
-def test_what_is_no_table_is_refused_by_name(table_of, content, said):
-    with pytest.raises(DataError, match=said) as caught:
+def test_what_is_no_table_is_refused_with_everything_that_is_wrong(table_of, content, said):
+    with pytest.raises(TableError) as caught:
         table_of(content)
     assert "table.csv" in str(caught.value)
+    assert len(caught.value.problems) == len(said)
+    for problem, wanted in zip(caught.value.problems, said, strict=True):
+        assert re.search(wanted, problem) and problem in str(caught.value)
+
+
+def test_of_many_uneven_rows_the_first_ten_are_told(table_of):
+    with pytest.raises(TableError) as caught:
+        table_of("label,object_name\n" + "PASS,R1\nPASS\n" * 30)
+    (problem,) = caught.value.problems
+    assert problem.startswith("30 rows") and "line 21 with 1" in problem and "line 23" not in problem
+
+
+def test_a_text_of_many_rows_is_kept_once(table_of):
+    table = table_of("input_path,object_name\n" + "".join(f"board,R{i % 2}\n" for i in range(50)))
+    assert len({id(cell) for cell in table.cells["input_path"]}) == 1
+    assert len({id(cell) for cell in table.cells["object_name"]}) == 2
 
 
 def test_a_missing_table_is_named_with_the_folder_looked_in(tmp_path, monkeypatch):
@@ -193,3 +248,13 @@ def test_an_absolute_folder_replaces_images_dir():
 def test_an_empty_table_needs_no_pictures():
     parts = parts_of({"White": 0, "Low": 0}, [])
     assert parts.paths == [] and parts.sample.shape == (0, 2) and parts.golden_id.shape == (0,)
+
+
+def test_what_is_wrong_with_the_pictures_of_rows():
+    parts = parts_of({"White": 0, "Low": 0})
+    shared = int(parts.golden[0, 1])  # by rows 0, 2, 4 and 5; row 4 has it as its sample as well
+    own = int(parts.sample[1, 0])
+    told = parts.faults({shared: "golden cut", own: "sample black"}, np.array([5, 1, 0, 3, 4]))
+    assert told == ["golden cut", "sample black", "golden cut", "", "golden cut"]
+    assert parts.faults({own: "a", int(parts.golden[1, 0]): "b"}, np.array([1])) == ["a; b"]
+    assert parts.faults({}, np.array([0, 1])) == ["", ""]

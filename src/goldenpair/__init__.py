@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # public name -> where it lives; imported when first used, because torch takes seconds
 _HOMES = {
+    "AuditReport": "data.faults",
     "CheckpointError": "errors",
     "DataError": "errors",
     "SpecError": "errors",
@@ -25,6 +26,7 @@ _HOMES = {
     "RunError": "errors",
     "TrainResult": "actions",
     "Verdict": "inspection",
+    "audit": "actions",
     "default_spec": "specs.load",
     "evaluate": "actions",
     "export": "actions",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditReport",
     "CheckpointError",
     "DataError",
     "EvaluateResult",
@@ -47,6 +50,7 @@ __all__ = [
     "TrainResult",
     "Verdict",
     "__version__",
+    "audit",
     "default_spec",
     "evaluate",
     "export",
@@ -61,11 +65,13 @@ if TYPE_CHECKING:
         ExportResult,
         InferenceResult,
         TrainResult,
+        audit,
         evaluate,
         export,
         inference,
         train,
     )
+    from goldenpair.data.faults import AuditReport
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.specs.load import default_spec, load_spec

@@ -10,19 +10,22 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goldenpair.data.audit import Fault, audit, refuse
-from goldenpair.data.table import Layout, PairTable, read_table
+from goldenpair import __version__
+from goldenpair.data.audit import audit as audit_splits
+from goldenpair.data.faults import AuditReport, Fault
+from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import DataError, RunError, SpecError
 from goldenpair.metrics import Metrics, Score, measure, short
 from goldenpair.run import Run, progress_bar, whole_file, write_text
-from goldenpair.specs.common import NetworkSpec, SplitFiles
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.fields import MISSING
 
 if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SCORE_COLUMN = "siamese_score"
+_ACTION_OF = {
+    "train_dataset": "train",
+    "validation_dataset": "train",
+    "test_dataset": "evaluate",
+    "infer_dataset": "inference",
+}
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,7 @@ def train(spec: NetworkSpec) -> TrainResult:
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
     with Run(spec, "train") as run:
         pairs = spec.pairs
-        splits = {"train_dataset": pairs.train_dataset, "validation_dataset": pairs.validation_dataset}
-        tables = _load_tables(spec, splits, needs_label=True, needs_all_files=True)
+        tables = _load_tables(run, "train_dataset", "validation_dataset")
         _say_sampling(tables["train_dataset"], pairs.fpratio_sampling)
         sets = {split: _pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
@@ -104,8 +112,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     """
     _check(spec, "evaluate")
     with Run(spec, "evaluate") as run:
-        splits = {"test_dataset": spec.pairs.test_dataset}
-        table = _load_tables(spec, splits, needs_label=True, needs_all_files=True)["test_dataset"]
+        table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, spec.evaluate.checkpoint)
         verdicts, cutoff = _inspect(inspector, run, table), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
@@ -136,8 +143,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     """
     _check(spec, "inference")
     with Run(spec, "inference") as run:
-        splits = {"infer_dataset": spec.pairs.infer_dataset}
-        table = _load_tables(spec, splits, needs_label=False, needs_all_files=False)["infer_dataset"]
+        table = _load_tables(run, "infer_dataset")["infer_dataset"]
         verdicts = _inspect(_inspector(spec, run, spec.inference.checkpoint), run, table)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         _write_verdicts(result.csv_path, table, verdicts)
@@ -179,6 +185,36 @@ def export(spec: NetworkSpec) -> ExportResult:
         return ExportResult(file, note)
 
 
+def audit(spec: NetworkSpec, spec_path: Path | None = None) -> AuditReport:
+    """Check the tables of all splits that the spec names, what lies between them, and the spec's own misfits.
+
+    Writes `audit.json`, which names `spec_path`, to the audit folder of `results_dir`, if the spec has one. Faults
+    are told, not raised: see `AuditReport.fatal`. Raises SpecError if the spec names no table, DataError if the
+    folder cannot be written to.
+    """
+    pairs = spec.pairs
+    splits = {name: getattr(pairs, name) for name in _ACTION_OF}
+    splits = {name: files for name, files in splits.items() if files.csv_path not in ("", MISSING)}
+    if not splits:
+        raise SpecError("the spec", [f"dataset: no split has a csv_path; give one to {', '.join(_ACTION_OF)}"])
+    folder = Path(spec.results_dir) / "audit" if spec.results_dir else None
+    if folder:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"results folder {folder}: it cannot be written to ({error})") from None
+    misfits = tuple(dict.fromkeys(line for name in splits for line in spec.problems(_ACTION_OF[name])))
+    with progress_bar("Checking tables and pictures") as progress:
+        _, report = audit_splits(splits, Layout.of(pairs), progress)
+    if misfits:
+        fault = Fault("spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
+        report = replace(report, faults=(fault, *report.faults))
+    if folder:
+        _write_audit(folder / "audit.json", report, spec_path)
+        log.info("Wrote %s", folder / "audit.json")
+    return report
+
+
 def _check(spec: NetworkSpec, action: str) -> None:
     # tens of millions of weights and their gradients: huge pages save a quarter of a step (Linux; ignored elsewhere)
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -187,23 +223,21 @@ def _check(spec: NetworkSpec, action: str) -> None:
         raise SpecError("the spec", problems)
 
 
-def _load_tables(
-    spec: NetworkSpec, splits: Mapping[str, SplitFiles], *, needs_label: bool, needs_all_files: bool
-) -> dict[str, PairTable]:
-    """Read and check all tables; DataError with the faults of all of them."""
-    layout = Layout.of(spec.pairs)
-    tables: dict[str, PairTable] = {}
-    faults: dict[str, list[Fault]] = {}
-    for split, files in splits.items():
-        source = f"{split} {files.csv_path}"
-        try:
-            tables[split] = read_table(files.csv_path, files.images_dir)
-            faults[source] = audit(tables[split], layout, needs_label=needs_label, needs_all_files=needs_all_files)
-        except DataError as error:
-            faults[source] = [Fault("table that cannot be read", 1, (str(error),))]
-    for line in refuse(faults):
-        log.warning(line)
+def _load_tables(run: Run, *splits: str) -> dict[str, PairTable]:
+    """Read and check all tables; DataError with the faults of all of them, which `audit.json` holds as well."""
+    pairs = run.spec.pairs
+    with progress_bar("Checking tables and pictures") as progress:
+        tables, report = audit_splits({split: getattr(pairs, split) for split in splits}, Layout.of(pairs), progress)
+    _write_audit(run.folder / "audit.json", report, run.folder / "experiment.yaml")
+    report.refuse()
+    if report.faults:
+        log.warning("the data can be used, but:\n%s", report)
     return tables
+
+
+def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> None:
+    told = {"goldenpair": __version__, "spec": str(spec_path) if spec_path else None, **report.as_dict()}
+    write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
 def _say_sampling(table: PairTable, ratio: float) -> None:

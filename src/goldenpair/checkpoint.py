@@ -189,7 +189,7 @@ def _checksum(weights: Mapping[str, Tensor]) -> int:
     found = 0
     for name in sorted(weights):
         raw = weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        found = zlib.crc32(memoryview(raw.numpy()), found)
+        found = zlib.crc32(raw.numpy().data, found)
     return found
 
 

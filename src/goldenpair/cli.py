@@ -106,6 +106,8 @@ def _run(given: argparse.Namespace) -> None:
     elif given.command == "schema":
         schema = import_module("goldenpair.specs.schema")
         print(schema.schema_text(given.network, given.action))
+    elif given.command == "audit":
+        _audit(given)
     elif given.command == "simulate":
         _simulate(given)
     elif given.command == "cache":
@@ -135,6 +137,21 @@ def _network(given: argparse.Namespace) -> None:
         console = console if console.is_terminal else Console(width=100)  # a file has no width
         console.print(kpi_table(result.metrics))
         console.print(cutoff_table(result.metrics.table))
+
+
+def _audit(given: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from goldenpair.specs.load import load_spec
+
+    spec = load_spec(given.network, given.spec, given.overrides)
+    report = import_module("goldenpair.actions").audit(spec, Path(given.spec))
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    report.show(console)
+    if report.fatal:
+        kinds = sum(fault.fatal for fault in report.faults)
+        raise DataError(f"the data cannot be used: {kinds} of the faults above are fatal")
 
 
 def _default_specs(spec: "NetworkSpec") -> None:
@@ -198,10 +215,12 @@ def _parser() -> argparse.ArgumentParser:
     for network in NETWORKS:
         command = commands.add_parser(network, help=f"train, evaluate or run {network}")
         command.add_argument("action", choices=ACTIONS, help="; ".join(f"{k}: {v}" for k, v in ACTIONS.items()))
-        flags = ("-e", "--experiment_spec", "--experiment_spec_file")
-        command.add_argument(*flags, dest="spec", metavar="SPEC", help="YAML or JSON file")
-        command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
+        _spec(command)
         _debug(command)
+    command = commands.add_parser("audit", help="check the tables and pictures of a spec")
+    command.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"default: {NETWORKS[0]}")
+    _spec(command, required=True)
+    _debug(command)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
         command.add_argument("network", choices=NETWORKS)
@@ -219,6 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
     _debug(command)
     return parser
+
+
+def _spec(command: argparse.ArgumentParser, required: bool = False) -> None:
+    flags = ("-e", "--experiment_spec", "--experiment_spec_file")
+    command.add_argument(*flags, dest="spec", metavar="SPEC", required=required, help="YAML or JSON file")
+    command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
 
 
 def _debug(command: argparse.ArgumentParser) -> None:

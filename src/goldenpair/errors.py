@@ -3,7 +3,7 @@
 GoldenpairError
 ├── InputError          the user's input is wrong: exit code 2, a message and no traceback
 │   ├── SpecError       a spec file or an override
-│   ├── DataError       a table, a folder or a picture
+│   ├── DataError       a table, a folder or a picture; TableError for a table that cannot be read
 │   └── CheckpointError a checkpoint that is missing, foreign, or of another shape
 └── RunError            the input was fine and the work failed all the same: exit code 1
 """
@@ -34,6 +34,14 @@ class DataError(InputError):
     """A table, a folder or a picture that cannot be used."""
 
     status_prefix = "File system error"
+
+
+class TableError(DataError):
+    """A table that cannot be read; `problems` holds one line for each."""
+
+    def __init__(self, source: object, problems: list[str]):
+        self.problems = problems
+        super().__init__(f"table {source}: " + "\n  ".join(problems))
 
 
 class CheckpointError(InputError):

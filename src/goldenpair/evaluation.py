@@ -62,7 +62,8 @@ def score_table(
         of_samples = torch.cat(features(parts.sample))
         which = torch.from_numpy(golden_of.reshape(-1)).to(device)
         score = task.score(of_samples, of_goldens[which]).float().cpu().numpy()
-    errors = _errors(pictures, parts.sample, parts.golden)
+    found = parts.faults(pictures.errors, np.arange(len(table)))
+    errors = {row: text for row, text in enumerate(found) if text}
     for row in np.flatnonzero(~np.isfinite(score)):
         errors.setdefault(int(row), "the network gave no number")
     score[list(errors)] = np.nan
@@ -75,14 +76,3 @@ def score_pictures(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uin
         pair = torch.from_numpy(np.stack([sample, golden])).to(device)
         features = task.features(task.prepare(pair))
         return float(task.score(features[:1], features[1:])[0])
-
-
-def _errors(pictures: Pictures, sample: NDArray[np.int64], golden: NDArray[np.int64]) -> dict[int, str]:
-    if not pictures.errors:
-        return {}
-    needed = np.concatenate([sample, golden], axis=1)
-    rows = np.flatnonzero(np.isin(needed, list(pictures.errors)).any(axis=1))
-    return {
-        int(row): "; ".join(dict.fromkeys(pictures.errors[n] for n in needed[row].tolist() if n in pictures.errors))
-        for row in rows
-    }

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from goldenpair.checkpoint import load_task, read_checkpoint
-from goldenpair.data.audit import audit, refuse
+from goldenpair.data.audit import UNLABELLED, audit
 from goldenpair.data.decoding import as_picture, decode
-from goldenpair.data.table import PairTable, read_table
+from goldenpair.data.table import PairTable
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import score_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.run import ProgressCallback
-from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.common import NetworkSpec, SplitFiles
 
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
@@ -87,9 +87,10 @@ class Inspector:
         self, csv_path: str | Path, images_dir: str | Path, progress: ProgressCallback | None = None
     ) -> list[Verdict]:
         """One verdict for each row of a table, in its order. Raises DataError if the table cannot be used."""
-        table = read_table(csv_path, images_dir)
-        refuse({table.source: audit(table, self._task.layout, needs_label=False, needs_all_files=False)})
-        return self.verdicts(table, progress)
+        files = SplitFiles(csv_path=str(csv_path), images_dir=str(images_dir))
+        tables, report = audit({UNLABELLED: files}, self._task.layout)
+        report.refuse()
+        return self.verdicts(tables[UNLABELLED], progress)
 
     def verdicts(self, table: PairTable, progress: ProgressCallback | None = None) -> list[Verdict]:
         """One verdict for each row of a table that was read and checked."""

@@ -1,134 +1,191 @@
-"""Tables checked before any work: all faults at once, with counts and first examples."""
+"""Tables checked before any work: all faults of all of them at once, with counts and first examples."""
 
+import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from pathlib import Path
 
-from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable
-from goldenpair.errors import DataError
+import numpy as np
 
-_EXAMPLES = 5
+from goldenpair.data.audit_files import Files, NumberedRows, Numbering
+from goldenpair.data.audit_pictures import headers_to_read, picture_faults
+from goldenpair.data.faults import AuditedTable, AuditReport, Fault
+from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, read_table
+from goldenpair.errors import TableError
+from goldenpair.specs.common import SplitFiles
 
+UNLABELLED = "infer_dataset"
+"""The split that needs no labels, and where a missing picture costs its row the verdict, not the run."""
+_SOUNDS_GOOD = {"PASSED", "PAS", "PASSS", "OK", "GOOD"}
+_NOT_LETTERS = re.compile(r"[\W_]+")
 
-@dataclass(frozen=True)
-class Fault:
-    """One kind of mistake in one table: what it is, how often, and the first few places."""
-
-    what: str
-    count: int
-    examples: tuple[str, ...]
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        more = f" ... and {self.count - len(self.examples)} more" if self.count > len(self.examples) else ""
-        return f"{self.count} x {self.what}:\n      " + "\n      ".join([*self.examples, *([more] if more else [])])
+Progress = Callable[[int, int], None]
+"""Called with (done, total) now and then."""
 
 
-def audit(table: PairTable, layout: Layout, *, needs_label: bool, needs_all_files: bool) -> list[Fault]:
-    """Check columns, names, labels and files of a table.
+def audit(
+    splits: Mapping[str, SplitFiles], layout: Layout, progress: Progress | None = None
+) -> tuple[dict[str, PairTable], AuditReport]:
+    """Read and check the tables of these splits, and what lies between them.
 
-    With `needs_all_files` false a missing picture is a fault that is not fatal, unless no row is left that has
-    all of its pictures.
+    Every folder is listed once. Of the pictures headers are read, of a spread sample where there are many; the
+    report says of how many. Tables that cannot be read are faults of the report and not among the tables.
     """
-    wanted = (*PATH_COLUMNS, "label") if needs_label else PATH_COLUMNS
+    tables: dict[str, PairTable] = {}
+    faults: list[Fault] = []
+    for split, files in splits.items():
+        try:
+            tables[split] = read_table(files.csv_path, files.images_dir)
+            faults += _column_faults(split, tables[split])
+        except TableError as error:
+            what = f"table that cannot be read ({files.csv_path})"
+            faults.append(Fault(split, "table_unreadable", what, len(error.problems), tuple(error.problems)))
+    refused = {fault.split for fault in faults}
+    numbering = Numbering()
+    rows = {split: numbering.rows(table) for split, table in tables.items() if split not in refused}
+    steps = _Steps(progress, len(numbering.folders) + sum(headers_to_read(each, layout) for each in rows.values()))
+    found = Files(numbering, rows.values(), layout, steps.step)
+    notes: list[str] = []
+    for split, each in rows.items():
+        faults += _name_and_label_faults(split, each.table) + _row_faults(split, each)
+        if not each.table.images_dir.is_dir():
+            folder = str(each.table.images_dir)
+            faults.append(Fault(split, "images_dir_missing", "images_dir is no folder", 1, (folder,)))
+            continue
+        faults += found.faults(split, each, strict=split != UNLABELLED)
+        of_pictures, note = picture_faults(split, each, found.whole(each), layout, steps.step)
+        faults += of_pictures
+        notes += note
+    faults += _shared_parts(rows)
+    order = {split: place for place, split in enumerate(splits)}
+    faults.sort(key=lambda fault: (not fault.fatal, order.get(fault.split, len(order))))
+    told = tuple(_audited(split, table) for split, table in tables.items())
+    return tables, AuditReport(told, tuple(faults), tuple(notes))
+
+
+class _Steps:
+    """Counts steps for a progress bar."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self._progress, self._total, self._done = progress, total, 0
+
+    def step(self, count: int = 1) -> None:
+        self._done += count
+        if self._progress:
+            self._progress(self._done, max(self._done, self._total))
+
+
+def _audited(split: str, table: PairTable) -> AuditedTable:
+    with Path(table.source).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    defects = int(table.is_defect.sum()) if "label" in table.cells else None
+    return AuditedTable(split, table.source, digest, str(table.images_dir), len(table), defects, table.columns)
+
+
+def _column_faults(split: str, table: PairTable) -> list[Fault]:
+    wanted = PATH_COLUMNS if split == UNLABELLED else (*PATH_COLUMNS, "label")
     absent = [column for column in wanted if column not in table.cells]
     if absent:
-        found = ", ".join(table.columns)
-        hint = "; is the separator a comma?" if ";" in found or "\t" in found else ""
-        return [Fault(f"column missing (the header is: {found}{hint})", len(absent), tuple(absent))]
-    if not len(table):
-        return [Fault("no rows below the header", 1, (table.source,))]
-    faults = _text_faults(table, needs_label) + _same_pictures(table)
-    if not table.images_dir.is_dir():
-        return [*faults, Fault("images_dir is no folder", 1, (str(table.images_dir),))]
-    return faults + _file_faults(table, layout, needs_all_files)
-
-
-def refuse(faults: Mapping[str, list[Fault]]) -> list[str]:
-    """Raise DataError with the faults of all tables if any is fatal; else return them as warnings."""
-    lines = [f"  {source}\n    {fault}" for source, found in faults.items() for fault in found]
-    if any(fault.fatal for found in faults.values() for fault in found):
-        raise DataError("\n".join(["the data cannot be used:", *lines]))
-    return lines
-
-
-def _fault(table: PairTable, what: str, rows: list[int], fatal: bool = True) -> list[Fault]:
-    if not rows:
-        return []
-    return [Fault(what, len(rows), tuple(table.describe(row) for row in rows[:_EXAMPLES]), fatal)]
-
-
-def _text_faults(table: PairTable, needs_label: bool) -> list[Fault]:
-    names = table.cells["object_name"]
-    faults = _fault(table, "object_name is empty", [i for i, name in enumerate(names) if not name.strip()])
-    if needs_label:
-        labels = table.cells["label"]
-        kinds = set(labels)
-        near = {label for label in kinds if label != PASS and label.strip().upper() == PASS}
-        blank = {label for label in kinds if not label.strip()}
-        faults += _fault(
-            table,
-            f"label is nearly {PASS} ({', '.join(map(repr, sorted(near)))}); anything but {PASS} means a defect",
-            [i for i, label in enumerate(labels) if label in near],
+        similar = {_NOT_LETTERS.sub("", name).lower(): name for name in table.columns}
+        told = tuple(
+            f"{column}  (there is {similar[bare]!r})" if (bare := column.replace("_", "")) in similar else column
+            for column in absent
         )
-        faults += _fault(table, "label is empty", [i for i, label in enumerate(labels) if label in blank])
+        what = f"column missing (the header is: {', '.join(table.columns)})"
+        return [Fault(split, "columns_missing", what, len(absent), told)]
+    if not len(table):
+        return [Fault(split, "no_rows", "no rows below the header", 1, (table.source,))]
+    return []
+
+
+def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
+    names = table.cells["object_name"]
+    empty = [row for row, name in enumerate(names) if not name.strip()]
+    faults = Fault.of(split, "object_name_empty", "object_name is empty", empty, table.describe)
+    if split == UNLABELLED:
+        return faults
+    labels = table.cells["label"]
+    kinds = set(labels) - {PASS}
+    blank = {label for label in kinds if not label.strip()}
+    near = {label for label in kinds if _NOT_LETTERS.sub("", label).upper() == PASS}
+    good = {label for label in kinds if label.strip().upper() in _SOUNDS_GOOD}
+    padded = {label for label in kinds - blank - near - good if label != label.strip()}
+    sentences = {
+        "label_empty": (blank, "label is empty", True),
+        "label_near_pass": (near, f"label is nearly {PASS} (LABELS); anything but {PASS} means a defect", True),
+        "label_sounds_good": (good, f"label sounds good (LABELS), but anything but {PASS} means a defect", False),
+        "label_blanks": (padded, "label has blanks around it (LABELS)", False),
+    }
+    for code, (found, sentence, fatal) in sentences.items():
+        if found:
+            what = sentence.replace("LABELS", ", ".join(map(repr, sorted(found)[:10])))
+            places = [row for row, label in enumerate(labels) if label in found]
+            faults += Fault.of(split, code, what, places, table.describe, fatal)
     return faults
 
 
-def _same_pictures(table: PairTable) -> list[Fault]:
-    folders = zip(table.cells["input_path"], table.cells["golden_path"], strict=True)
-    same = [row for row, pair in enumerate(folders) if len(set(map(os.path.normpath, pair))) == 1]
-    return _fault(table, "part and golden are the same pictures, which always pass", same, fatal=False)
+def _row_faults(split: str, rows: NumberedRows) -> list[Fault]:
+    """Rows that say the same, that contradict each other, that compare a part with itself, or lead elsewhere."""
+    table = rows.table
+
+    def with_label(row: int) -> str:
+        return f"{table.describe(row)}: {table.cells['label'][row]}"
+
+    own = np.flatnonzero(rows.sample == rows.golden)
+    what = "part and golden are the same pictures, which always pass"
+    faults = Fault.of(split, "same_pictures", what, own, table.describe, fatal=False)
+    _, pair = np.unique(rows.pair, return_inverse=True)
+    again = np.bincount(pair)[pair] > 1
+    contradicted = np.zeros(len(table), np.bool_)
+    if split != UNLABELLED and again.any():
+        share = np.bincount(pair, weights=table.is_defect) / np.bincount(pair)
+        contradicted = (share[pair] > 0) & (share[pair] < 1)
+    order = np.argsort(pair, kind="stable")  # rows that say the same stand together
+    what = f"same part and golden, once {PASS} and once a defect"
+    faults += Fault.of(split, "labels_contradict", what, order[contradicted[order]].astype(np.int64), with_label)
+    later = np.ones(len(table), np.bool_)
+    later[np.unique(pair, return_index=True)[1]] = False
+    what = "row that stands there before"
+    faults += Fault.of(split, "row_again", what, np.flatnonzero(later & ~contradicted), table.describe, fatal=False)
+    return faults + _outside(split, table)
 
 
-def _file_faults(table: PairTable, layout: Layout, needs_all_files: bool) -> list[Fault]:
-    """Missing pictures, folder by folder: each folder is listed once, however many rows point to it."""
-    listed: dict[str, set[str]] = {}
-    faults: list[Fault] = []
-    broken: set[int] = set()
-    checked: dict[tuple[str, str], str] = {}
-    for role, column in (("picture", "input_path"), ("golden picture", "golden_path")):
-        missing: dict[str, int] = {}
-        for row, (folder, name) in enumerate(zip(table.cells[column], table.cells["object_name"], strict=True)):
-            if (folder, name) not in checked:
-                checked[folder, name] = _first_missing(table, layout, folder, name, listed)
-            path = checked[folder, name]
-            if path:
-                broken.add(row)
-                missing.setdefault(path, row)
-        if missing:
-            rows_hit = f"{role} missing"
-            examples = tuple(
-                f"line {table.line(row)}: {path}{_near(path, listed)}"
-                for path, row in list(missing.items())[:_EXAMPLES]
-            )
-            faults.append(Fault(rows_hit, len(missing), examples, needs_all_files))
-    if faults and len(broken) == len(table):
-        return [Fault(fault.what, fault.count, fault.examples) for fault in faults]
+def _outside(split: str, table: PairTable) -> list[Fault]:
+    root = str(table.images_dir)
+
+    def leaves(path: str) -> bool:
+        return os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == ".."
+
+    faults = []
+    for column in PATH_COLUMNS:
+        cells = table.cells[column]
+        strays = {cell for cell in set(cells) if leaves(cell)}
+        if strays:
+
+            def tell(row: int, column: str = column) -> str:
+                cell = table.cells[column][row]
+                return f"line {table.line(row)}: {cell} leads to {os.path.abspath(os.path.join(root, cell))}"
+
+            what = f"{column} leaves images_dir"
+            places = [row for row, cell in enumerate(cells) if cell in strays]
+            faults += Fault.of(split, "outside_images_dir", what, places, tell, fatal=False)
     return faults
 
 
-def _first_missing(table: PairTable, layout: Layout, folder: str, name: str, listed: dict[str, set[str]]) -> str:
-    directory = os.path.join(str(table.images_dir), folder)
-    for suffix in layout.suffixes:
-        # the name may hold a folder part, so list the folder that the file itself is in
-        path = os.path.join(directory, name + suffix)
-        parent, leaf = os.path.split(path)
-        if parent not in listed:
-            try:
-                listed[parent] = set(os.listdir(parent))
-            except OSError:
-                listed[parent] = set()
-        if leaf not in listed[parent]:
-            return path
-    return ""
+def _shared_parts(rows: Mapping[str, NumberedRows]) -> list[Fault]:
+    """Parts of one split that stand in another as well.
 
-
-def _near(path: str, listed: dict[str, set[str]]) -> str:
-    """What is there instead, where that helps: another extension, another light, or no folder at all."""
-    parent, leaf = os.path.split(path)
-    if not listed.get(parent):
-        return "  (the folder is missing or empty)"
-    stem = leaf.split(".")[0].split("_")[0]
-    others = sorted(name for name in listed[parent] if name.startswith(stem))[:3]
-    return f"  (there is {', '.join(others)})" if others else ""
+    A warning: a network is not worse for it, but the figures of the second split are too good. What inference reads
+    is judged by nobody, so it may hold what it likes; goldens are meant to be shared.
+    """
+    faults = []
+    judged = [split for split in rows if split != UNLABELLED]
+    for first, second in combinations(judged, 2):
+        table = rows[second].table
+        places = np.flatnonzero(np.isin(rows[second].sample, rows[first].sample))
+        harm = "a network that learns it there" if first == "train_dataset" else "a cutoff that is chosen there"
+        what = f"part that stands in {first} too: {harm} looks too good here"
+        faults += Fault.of(second, "in_two_splits", what, places, table.describe, fatal=False)
+    return faults

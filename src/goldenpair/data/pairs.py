@@ -49,18 +49,11 @@ class PairSet:
         """The pairs of these rows, without those that have a picture which cannot be read."""
         sample = self.pictures.read(self.parts.sample[rows])
         golden = self.pictures.read(self.parts.golden[rows])
-        good = np.array([not self.faults(row) for row in rows], dtype=np.bool_)
+        good = np.array([not text for text in self.parts.faults(self.pictures.errors, rows)], dtype=np.bool_)
         if not good.all():
             rows, sample, golden = rows[good], sample[good], golden[good]
         label = torch.from_numpy(self.is_defect[rows].astype(np.float32))
         return PairBatch(torch.from_numpy(rows), torch.from_numpy(sample), torch.from_numpy(golden), label)
-
-    def faults(self, row: np.int64) -> list[str]:
-        """Why a row cannot be scored: what is wrong with its pictures, as far as they have been read."""
-        if not self.pictures.errors:
-            return []
-        numbers = [*self.parts.sample[row], *self.parts.golden[row]]
-        return list(dict.fromkeys(self.pictures.errors[n] for n in map(int, numbers) if n in self.pictures.errors))
 
 
 def draw_rows(is_defect: NDArray[np.bool_], ratio: float, seed: int, epoch: int) -> NDArray[np.int64]:

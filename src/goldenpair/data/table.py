@@ -5,18 +5,22 @@ Row i of a table stays row i everywhere, from reading to writing.
 
 import csv
 import os
+from array import array
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.errors import DataError
+from goldenpair.errors import TableError
 from goldenpair.specs.common import Dataset
 
 PASS = "PASS"
 PATH_COLUMNS = ("input_path", "golden_path", "object_name")
+_WANTED = "input_path, golden_path, label, object_name"
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,11 @@ class PairTable:
     source: str
     images_dir: Path
     cells: dict[str, list[str]]
-    lines: tuple[int, ...] = ()
+    lines: Sequence[int] = ()
     """Where in the file each row ends; counted from the header on where it is not known."""
 
     def line(self, index: int) -> int:
-        return self.lines[index] if self.lines else index + 2
+        return self.lines[index] if len(self.lines) else index + 2
 
     def __len__(self) -> int:
         return len(next(iter(self.cells.values()), []))
@@ -97,34 +101,100 @@ class PairTable:
 def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
     """Read a CSV with a header row. What its cells say is checked by the audit, not here.
 
-    Raises DataError for a file that is missing, empty, not text, or whose rows do not have the header's length.
+    Raises TableError with everything that is wrong with a file that is missing, empty or not text, that has no
+    header, or whose rows do not have the header's length.
     """
     path = Path(csv_path)
+    columns: list[list[str]] = []
+    lines, uneven = array("q"), _Uneven()
+    header: list[str] = []
+    reader_line = 0
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
-            numbered = [(reader.line_num, row) for row in reader if row]
-            lines, rows = [line for line, _ in numbered], [row for _, row in numbered]
+            known: dict[str, str] = {}  # a text that stands in a million cells is kept once
+            for row in reader:
+                reader_line = reader.line_num
+                if not row:
+                    continue
+                if not header:
+                    header = [name.strip() for name in row]
+                    columns = [[] for _ in header]
+                elif len(row) != len(header):
+                    uneven.add(reader_line, row)
+                else:
+                    lines.append(reader_line)
+                    for column, cell in zip(columns, row, strict=True):
+                        column.append(known.setdefault(cell, cell))
     except FileNotFoundError:
-        raise DataError(f"table {path}: there is no such file (looked in {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"table {path}: cannot be read as a CSV file in UTF-8: {error}") from None
-    if not rows:
-        raise DataError(f"table {path}: it is empty; expected a header row with {', '.join(PATH_COLUMNS)}, label")
-    header = [name.strip() for name in rows[0]]
+        raise TableError(path, [f"there is no such file (looked in {Path.cwd()})"]) from None
+    except UnicodeDecodeError:
+        raise TableError(path, [_where_no_text(path)]) from None
+    except csv.Error as error:
+        said = f"line {reader_line + 1}: cannot be read as CSV: {error}"
+        raise TableError(path, [*_header_problems(header), said]) from None
+    except OSError as error:
+        raise TableError(path, [f"cannot be read: {error}"]) from None
+    if not header:
+        raise TableError(path, [f"it is empty; expected a header row with {_WANTED}"])
+    problems = _header_problems(header) + uneven.problems(len(header)) + _nul_problems(path)
+    if problems:
+        raise TableError(path, problems)
+    return PairTable(str(path), Path(images_dir), dict(zip(header, columns, strict=True)), lines)
+
+
+class _Uneven:
+    """Rows of another length than the header, counted; the first ten are kept in words."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[str] = []
+
+    def add(self, line: int, row: list[str]) -> None:
+        self._count += 1
+        if len(self._first) < 10:
+            self._first.append(f"line {line} with {len(row)}: {','.join(row)[:120]}")
+
+    def problems(self, cells: int) -> list[str]:
+        if not self._count:
+            return []
+        listed = "; ".join(self._first)
+        return [f"{self._count} rows do not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
+
+
+def _header_problems(header: list[str]) -> list[str]:
+    problems = []
+    if header and not set(header) & {*PATH_COLUMNS, "label"}:
+        text = ",".join(header)
+        separator = next((name for sign, name in _SEPARATORS.items() if sign in text), None)
+        if separator and "input_path" in text:
+            problems.append(f"its cells are separated by {separator}; save it as a CSV file with commas")
+        else:
+            problems.append(f"the first row must be a header with {_WANTED}; found {text[:120]}")
     twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise DataError(f"table {path}: column {twice[0]!r} stands there twice")
-    uneven = [i for i, row in enumerate(rows) if len(row) != len(header)]
-    if uneven:
-        first = uneven[0]
-        raise DataError(
-            f"table {path}: {len(uneven)} rows do not have the header's {len(header)} cells; "
-            f"the first is line {lines[first]} with {len(rows[first])}: {','.join(rows[first])[:120]}"
-        )
-    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else ([] for _ in header)
-    cells = {name: list(column) for name, column in zip(header, columns, strict=True)}
-    return PairTable(str(path), Path(images_dir), cells, tuple(lines[1:]))
+    return problems + [f"column {name!r} stands there twice" for name in twice]
+
+
+def _nul_problems(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if b"\0" in line:
+                return [f"line {number} holds a NUL byte: the file is damaged, or no text file"]
+    return []
+
+
+def _where_no_text(path: Path) -> str:
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it is UTF-16, as Excel's 'Unicode text' is; save it as 'CSV UTF-8'"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        begin = content.rfind(b"\n", 0, error.start) + 1
+        text = content[begin:].split(b"\n")[0].decode("cp1252", "replace").strip()[:120]
+        return f"line {line}, byte {error.start + 1} of the file, is not UTF-8: {text}; save it as 'CSV UTF-8'"
+    return "it is not UTF-8; save it as 'CSV UTF-8'"  # it was changed a moment ago
 
 
 @dataclass(frozen=True)
@@ -139,6 +209,16 @@ class PartPictures:
     sample: NDArray[np.int64]
     golden: NDArray[np.int64]
     golden_id: NDArray[np.int64]
+
+    def faults(self, broken: Mapping[int, str], rows: NDArray[np.int64]) -> list[str]:
+        """What is wrong with the pictures of each of these rows, "" for nothing; `broken` tells it by picture."""
+        if not broken:
+            return [""] * len(rows)
+        needed = np.concatenate([self.sample[rows], self.golden[rows]], axis=1)
+        texts = [""] * len(rows)
+        for i in np.flatnonzero(np.isin(needed, list(broken)).any(axis=1)):
+            texts[i] = "; ".join(dict.fromkeys(broken[n] for n in needed[i].tolist() if n in broken))
+        return texts
 
 
 def part_pictures(table: PairTable, layout: Layout) -> PartPictures:
