@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from goldenpair.specs.common import NetworkSpec
 
 NETWORKS = ("optical_inspection",)
+SPEC_NETWORKS = (*NETWORKS, "visual_changenet")
+"""Whose specs are known, also where no action can run yet."""
 ACTIONS = {
     "train": "learn from train_dataset, check on validation_dataset",
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
@@ -181,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         _debug(command)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
-        command.add_argument("network", choices=NETWORKS)
+        command.add_argument("network", choices=SPEC_NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
         _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")

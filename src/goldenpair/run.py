@@ -51,7 +51,7 @@ class Run:
     def __enter__(self) -> "Run":
         log.addHandler(self._handler)
         self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
-        sections = {"encryption_key", "model", "dataset", self.action}
+        sections = {"encryption_key", "model", "dataset", "gen_trt_engine", self.action}
         for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
             log.warning(sentence)
         return self

@@ -45,7 +45,7 @@ class Layout:
             width=dataset.image_width,
             rows=grid.y if grid else count,
             columns=grid.x if grid else 1,
-            extension=dataset.image_ext,
+            extension=dataset.image_ext or "",  # null is a problem that the spec tells of
         )
 
     @property

@@ -46,11 +46,23 @@ class RandomRotate(Section):
 
 
 class RandomColor(Section):
-    brightness: float = option(0.3, "Largest relative change of brightness", ge=0, le=2, automl=True, start=0.1)
-    contrast: float = option(0.3, "Largest relative change of contrast", ge=0, le=2, automl=True, start=0.1)
-    saturation: float = option(0.3, "Largest relative change of saturation", ge=0, le=2, automl=True, start=0.1)
+    brightness: float = option(
+        0.3, "Largest relative change of brightness", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
+    contrast: float = option(
+        0.3, "Largest relative change of contrast", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
+    saturation: float = option(
+        0.3, "Largest relative change of saturation", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
     hue: float = option(
-        0.3, "Largest turn of the colour circle, as a share of it", ge=0, le=0.5, automl=True, start=0.02
+        0.3,
+        "Largest turn of the colour circle, as a share of it",
+        ge=0,
+        le=0.5,
+        automl=True,
+        start=0.02,
+        math_cond="> 0.0",
     )
     enable: bool = option(True, "Switch of this step", automl=True)
     color_probability: float = option(
@@ -85,7 +97,7 @@ class AugmentationConfig(Section):
     with_random_blur: bool = option(True, "Blur half of the pairs with a Gaussian of up to 1 pixel")
     with_random_crop: bool = option(True, "Enlarge a random part (80 to 100 % of the area) of half of the pairs")
     relative_jitter: RelativeJitter = section(
-        RelativeJitter, "Move, turn and expose golden and sample apart by a little"
+        RelativeJitter, "Move, turn and expose golden and sample apart by a little", not_in_tao=True
     )
     augment: bool = option(False, "Master switch of all augmentation", automl=True, start=True)
 
@@ -113,7 +125,7 @@ class Dataset(Section):
     infer_dataset: SplitFiles = section(
         SplitFiles, "What inference reads; needs no label column", needed_by=("inference",)
     )
-    image_ext: str = option(
+    image_ext: str | None = option(
         ".jpg", "File extension of the pictures, with its dot (TAO's command-line default, null, cannot work)"
     )
     batch_size: int = option(32, "Pairs per step, in every action", ge=1, tao_template=8, start=16)
@@ -148,28 +160,35 @@ class Dataset(Section):
     image_width: int = option(128, "Width that each picture is resized to, in pixels", ge=1, alias="input_width")
     image_height: int = option(128, "Height that each picture is resized to, in pixels", ge=1, alias="input_height")
     augmentation_config: AugmentationConfig = section(AugmentationConfig, "Normalisation and augmentation")
-    cache: Cache = section(Cache, "Where decoded pictures are kept")
+    cache: Cache = section(Cache, "Where decoded pictures are kept", not_in_tao=True)
 
-    def problems(self, action: str) -> list[str]:
-        """What does not fit together here, one sentence each; asked when an action is to run."""
+    def problems(self, action: str, at: str) -> list[str]:
+        """What does not fit together here, one sentence each; asked when an action is to run. `at` is its path."""
         found = []
         lights = len(self.input_map or {}) or 1
         if self.num_input != lights:
-            named = f"dataset.input_map names {lights}: {', '.join(self.input_map)}" if self.input_map else (
-                "dataset.input_map is empty, which means one picture without a light suffix"
+            named = f"{at}.input_map names {lights}: {', '.join(self.input_map)}" if self.input_map else (
+                f"{at}.input_map is empty, which means one picture without a light suffix"
             )  # fmt: skip
-            found.append(f"dataset.num_input: it is {self.num_input}, but {named}; make the two agree")
+            found.append(f"{at}.num_input: it is {self.num_input}, but {named}; make the two agree")
         grid = self.grid_map
         if self.concat_type == "grid" and grid is None:
-            found.append("dataset.grid_map: concat_type is grid; give x (columns) and y (rows)")
+            found.append(f"{at}.grid_map: concat_type is grid; give x (columns) and y (rows)")
         elif self.concat_type == "grid" and grid is not None and grid.x * grid.y != lights:
             places = f"{grid.x} x {grid.y} = {grid.x * grid.y} places"
-            found.append(f"dataset.grid_map: {places} for {lights} lights; make the two agree")
-        if not self.image_ext.startswith("."):
-            found.append(f"dataset.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
+            found.append(f"{at}.grid_map: {places} for {lights} lights; make the two agree")
+        if not (self.image_ext or "").startswith("."):
+            found.append(f"{at}.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
         if action == "train" and self.batch_size < 2:
-            found.append("dataset.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
+            found.append(f"{at}.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
         return found
+
+    def idle(self, at: str) -> dict[str, str]:
+        """What of this section does nothing as it is set, as path -> reason; `at` is the section's path."""
+        for place, (light, number) in enumerate((self.input_map or {}).items()):
+            if number != place:
+                return {f"{at}.input_map.{light}": f"lights are joined in the order of the keys, not by the {number}"}
+        return {}
 
 
 class Wandb(Section):
@@ -214,13 +233,13 @@ class Cudnn(Section):
 class Checkpointer(Section):
     enable_topk: bool = option(False, "Keep the best checkpoints by a metric, beside the periodic ones")
     replace_periodic: bool = option(False, "Keep only the best checkpoints; *_latest.pth is the best one")
-    monitor: str | None = option(None, "Any logged metric; unset: val_loss")
+    monitor: str | None = option(None, "Any logged metric; unset: val_loss", tao_leaves_open=True)
     mode: Literal["min", "max"] | None = option(
-        None, "Which direction is better; unset: max for accuracies and val_auroc, else min"
+        None, "Which direction is better; unset: max for accuracies and val_auroc, else min", tao_leaves_open=True
     )
     save_top_k: int = option(1, "How many best checkpoints to keep", ge=1)
     filename: str = option("model_best_{epoch:03d}", "File name pattern of the best checkpoints")
-    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder")
+    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder", tao_leaves_open=True)
     auto_insert_metric_name: bool = option(False, "Write metric=value into the file name")
 
 
@@ -273,35 +292,8 @@ class ScoringCommon(Devices):
         "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO",
         ge=0,
         le=1e9,
+        not_in_tao=True,
     )
-
-
-class Calibration(Section):
-    cal_image_dir: list[str] | Literal["???"] = option(MISSING, "Folders of calibration pictures")
-    cal_cache_file: str = option(MISSING, "Calibration cache file")
-    cal_batch_size: int = option(1, "Batch size of the calibration", ge=1, popular=True)
-    cal_batches: int = option(1, "Batches of the calibration", ge=1, popular=True)
-
-
-class TensorRt(Section):
-    workspace_size: int = option(1024, "Workspace in MB", ge=0)
-    min_batch_size: int = option(1, "Smallest batch of the profile", ge=1, popular=True)
-    opt_batch_size: int = option(1, "Batch that the engine is tuned for", ge=1, popular=True)
-    max_batch_size: int = option(1, "Largest batch of the profile", ge=1, popular=True)
-    layers_precision: list[str] | None = option([], "Layers with a precision of their own, as layer:precision")
-    data_type: str = option("fp32", "Precision of the engine, fp32 or fp16", tao_template="fp32,fp16")
-    calibration: Calibration = section(Calibration, "INT8 calibration")
-
-
-class GenTrtEngine(Section):
-    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/gen_trt_engine")
-    gpu_id: int = option(0, "GPU to build on", ge=0, popular=True)
-    onnx_file: str = option(MISSING, "ONNX file to build from")
-    trt_engine: str | None = option(MISSING, "Engine file to write")
-    timing_cache: str | None = option(None, "Timing cache file")
-    batch_size: int = option(-1, "Batch size of the ONNX file; -1: dynamic", ge=-1, popular=True)
-    verbose: bool = option(False, "Say more")
-    tensorrt: TensorRt = section(TensorRt, "How to build")
 
 
 class NetworkSpec(Section):
@@ -310,8 +302,6 @@ class NetworkSpec(Section):
     network: ClassVar[str]
     title: ClassVar[str]
     """The network's name in status messages."""
-    latest_checkpoint: ClassVar[str]
-    """File name under which the newest checkpoint of a training run can always be found."""
 
     model_name: str | None = option(None, "Name for launchers", no_effect="only NVIDIA's launchers read it")
     encryption_key: str | None = option(
@@ -329,6 +319,11 @@ class NetworkSpec(Section):
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 
     @property
+    def latest_checkpoint(self) -> str:
+        """File name under which the newest checkpoint of a training run can always be found."""
+        raise NotImplementedError
+
+    @property
     def pairs(self) -> Dataset:
         """The section that describes the tables of pairs."""
         raise NotImplementedError
@@ -337,6 +332,21 @@ class NetworkSpec(Section):
         """What does not fit together when `action` is to run, as lines `path: sentence`."""
         raise NotImplementedError
 
+    def idle(self) -> dict[str, str]:
+        """Options that do nothing as the others are set, as path -> reason."""
+        raise NotImplementedError
+
+    @property
+    def margin(self) -> tuple[float, str]:
+        """What serves as cutoff where none is set, as in TAO, and its path."""
+        raise NotImplementedError
+
     def cutoff(self, action: str) -> tuple[float, str]:
         """The cutoff of `action`, and the option that it comes from."""
-        raise NotImplementedError
+        wishes = [("evaluate.cutoff", self.evaluate.cutoff)]
+        if action == "inference":
+            wishes.insert(0, ("inference.cutoff", self.inference.cutoff))
+        for path, value in wishes:
+            if value is not None:
+                return value, path
+        return self.margin

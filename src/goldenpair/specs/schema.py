@@ -15,7 +15,7 @@ from goldenpair.specs.simulate import SimulateSpec
 
 SIMULATE = "simulate"
 _ACTIONS = ("train", "evaluate", "inference")
-_NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine")
+_NOT_OFFERED = ("export", "dataset_convert", "gen_trt_engine", "quantize")
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"),
 )  # fmt: skip
