@@ -105,12 +105,27 @@ def _run(given: argparse.Namespace) -> None:
         schema = import_module("goldenpair.specs.schema")
         print(schema.template(given.network, given.action), end="")
     elif given.command == "schema":
-        schema = import_module("goldenpair.specs.schema")
-        print(schema.schema_text(given.network, given.action))
+        _schema(given)
     elif given.command == "simulate":
         _simulate(given)
     else:
         import_module("goldenpair.demo").run(Path(given.out))
+
+
+def _schema(given: argparse.Namespace) -> None:
+    from goldenpair.specs.schema import schema_text
+    from goldenpair.specs.tao_schema import tao_files, tao_schema_text
+
+    if given.dialect == "json" and given.out:
+        raise InputError("--out goes with --dialect tao; a standard schema is printed")
+    if given.dialect == "json":
+        print(schema_text(given.network, given.action))
+    elif not given.out:
+        print(tao_schema_text(given.network, given.action), end="")
+    else:
+        files = tao_files(given.network, (given.action,)) if given.action else tao_files(given.network)
+        for path, content in files.items():
+            _write(Path(given.out) / path, content)
 
 
 def _network(given: argparse.Namespace) -> None:
@@ -137,15 +152,20 @@ def _network(given: argparse.Namespace) -> None:
 
 
 def _default_specs(spec: "NetworkSpec") -> None:
-    from goldenpair.run import as_yaml, write_text
+    from goldenpair.run import as_yaml
 
-    if not spec.results_dir:
+    if spec.results_dir:
+        _write(Path(spec.results_dir) / "experiment.yaml", as_yaml(spec))
+    else:
         print(as_yaml(spec), end="")
-        return
-    path = Path(spec.results_dir) / "experiment.yaml"
+
+
+def _write(path: Path, text: str) -> None:
+    from goldenpair.run import write_text
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, as_yaml(spec))
+        write_text(path, text)
     except OSError as error:
         raise DataError(f"{path}: it cannot be written ({error})") from None
     print(f"Wrote {path}")
@@ -185,6 +205,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.add_argument("network", choices=SPEC_NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
+        if name == "schema":
+            command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")
+            command.add_argument("--out", metavar="DIR", help="with tao: write schemas, manifest and templates there")
         _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
