@@ -21,10 +21,10 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors"},
     {"specs"},
-    {"run", "data", "models", "metrics", "devices"},
+    {"run", "data", "models", "metrics", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "callbacks", "training", "evaluation"},
-    {"inspection", "report"},
+    {"inspection", "report", "importing"},
     {"actions"},
     {"cli", "demo"},
     {"__main__"},

@@ -16,6 +16,8 @@ from goldenpair import __version__
 from goldenpair.errors import DataError, GoldenpairError, InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from goldenpair.specs.common import NetworkSpec
 
 NETWORKS = ("optical_inspection",)
@@ -106,6 +108,8 @@ def _run(given: argparse.Namespace) -> None:
         print(schema.template(given.network, given.action), end="")
     elif given.command == "schema":
         _schema(given)
+    elif given.command == "import":
+        _import(given)
     elif given.command == "simulate":
         _simulate(given)
     else:
@@ -141,14 +145,18 @@ def _network(given: argparse.Namespace) -> None:
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
     if given.action == "evaluate":
-        from rich.console import Console
-
         from goldenpair.report import cutoff_table, kpi_table
 
-        console = Console()
-        console = console if console.is_terminal else Console(width=100)  # a file has no width
+        console = _console()
         console.print(kpi_table(result.metrics))
         console.print(cutoff_table(result.metrics.table))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=100)  # a file has no width
 
 
 def _default_specs(spec: "NetworkSpec") -> None:
@@ -186,6 +194,33 @@ def _simulate(given: argparse.Namespace) -> None:
     print(f"Next: goldenpair optical_inspection train -e {made.spec_path}")
 
 
+def _import(given: argparse.Namespace) -> None:
+    from goldenpair.importing import import_checkpoint, import_table, read_foreign, refuse_existing
+    from goldenpair.specs.load import load_spec
+    from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+
+    source = Path(given.checkpoint)
+    out = Path(given.out) if given.out else source.with_name(f"{source.stem}_goldenpair.pth")
+    foreign = read_foreign(source)
+    if given.spec:
+        refuse_existing(out)
+    elif given.out or given.overrides:
+        raise InputError("--out and overrides need the spec that the checkpoint was trained with: -e SPEC")
+    spec = load_spec(OpticalInspectionSpec.network, given.spec, given.overrides) if given.spec else None
+    assert spec is None or isinstance(spec, OpticalInspectionSpec)
+    _console().print(import_table(foreign.compare(spec)))
+    print(f"{foreign.model_type}, embedding_vectors {foreign.embedding_vectors}")
+    print(f"num_input x image_height x image_width = {foreign.pixels}")
+    if foreign.left_out:
+        print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
+    if spec is None:
+        print("Nothing was written. Next: the same with -e SPEC, the spec that it was trained with")
+    else:
+        import_checkpoint(foreign, spec, out)
+        print("Order of the lights, height against width and normalisation are the spec's: weights cannot tell them")
+        print(f"Wrote {out}, which needs no spec")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="goldenpair",
@@ -209,6 +244,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")
             command.add_argument("--out", metavar="DIR", help="with tao: write schemas, manifest and templates there")
         _debug(command)
+    command = commands.add_parser("import", help="make a checkpoint of TAO's, old ones too, one of ours")
+    command.add_argument("checkpoint", help="TAO's .pth file; no code in it runs")
+    command.add_argument("-e", "--experiment_spec", dest="spec", metavar="SPEC", help="what it was trained with")
+    command.add_argument("--out", metavar="FILE", help="file to write (default: CHECKPOINT_goldenpair.pth beside it)")
+    command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
+    _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
     command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
