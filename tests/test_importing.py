@@ -16,6 +16,7 @@ from goldenpair.errors import CheckpointError, SpecError
 from goldenpair.importing import import_checkpoint, read_foreign
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
+from test_siamese import taos_shapes
 
 LIGHTS = ("Solder", "White")
 
@@ -110,7 +111,9 @@ def test_another_picture_size_names_what_would_fit(tao_set, tmp_path):
     states, said = refused(tao_set, tmp_path, "model.embedding_vectors=3", width=7)
     assert states == {"fc1.0.weight": "wrong shape"}
     assert "is 96 in the file and 2 x 8 x 7 in the spec" in said
-    proposed = [tuple(map(int, one.split(" x "))) for one in said.split("of what fits: ")[1].split(", ")]
+    proposed = [
+        tuple(map(int, one.split(" x "))) for one in said.split("of what fits: ")[1].splitlines()[0].split(", ")
+    ]
     assert (2, 8, 6) in proposed and (6, 4, 4) in proposed
     assert all(n * height * width == 96 for n, height, width in proposed) and len(set(proposed)) == len(proposed)
 
@@ -119,7 +122,7 @@ def test_another_picture_size_names_what_would_fit(tao_set, tmp_path):
 def test_some_size_always_fits(spec, tmp_path, pixels):
     foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
     object.__setattr__(foreign, "pixels", pixels)
-    found = foreign.sizes()
+    found = foreign.sizes(4, 128, 128)
     assert found and all(n * height * width == pixels for n, height, width in found)
 
 
@@ -266,6 +269,8 @@ def test_names_with_an_equals_sign_work_everywhere(folder, capsys):
     latest = "t=1/train/oi_model_latest.pth"
     first, then = (read_checkpoint(path).weights["fc1.0.weight"] for path in (OURS, latest))
     assert torch.equal(first, then)  # training began with these weights, at a rate of 0
+    found = {name: tuple(one.shape) for name, one in torch.load(latest, weights_only=True)["state_dict"].items()}
+    assert found == {f"model.{name}": shape for name, shape in taos_shapes("Siamese_3", 8 * 16 * 6, 3)}
     wish = [f"train.resume_training_checkpoint_path={latest}", "results_dir=u", "train.num_epochs=1"]
     assert cli.main(["optical_inspection", "train", "-e", "spec.yaml", *wish, "dataset.batch_size=2"]) == 0
     assert Inspector(OURS).lights == LIGHTS
@@ -291,6 +296,8 @@ def test_a_checkpoint_of_nvidias_code_gives_its_scores_without_a_spec(real_data,
     ours, before = ([verdict.score for verdict in table] for table in tables)
     with Path("oi/scores.csv").open(newline="") as file:
         theirs = [float(row["siamese_score"]) for row in csv.DictReader(file)]
+    shapes = {name: tuple(one.shape) for name, one in read_foreign("oi/oi_model.pth").weights.items()}
+    assert shapes == dict(taos_shapes("Siamese_3", 8 * 2 * 32 * 24, 5))
     assert len(ours) == 160
     assert np.abs(np.subtract(ours, theirs)).max() < 1e-5
     assert ours == before

@@ -78,15 +78,15 @@ class Foreign:
         layout = Layout.of(spec.dataset)
         given = (len(layout.suffixes), layout.height, layout.width)
         if self.pixels != layout.joined_height * layout.joined_width:
-            fitting = ", ".join(f"{n} x {height} x {width}" for n, height, width in self.sizes(*given))
+            fitting = ", ".join(map(_times, self.sizes(*given)))
             lines.append(
-                f"dataset: num_input x image_height x image_width is {self.pixels} in the file and "
-                f"{given[0]} x {given[1]} x {given[2]} in the spec; of what fits: {fitting}"
+                f"dataset: num_input x image_height x image_width is {self.pixels} in the file and {_times(given)} "
+                f"in the spec; of what fits: {fitting}"
             )
         return lines
 
-    def sizes(self, lights: int = 4, height: int = 128, width: int = 128) -> list[tuple[int, int, int]]:
-        """Lights, height and width that fit the weights: first those that are nearest to what is given."""
+    def sizes(self, lights: int, height: int, width: int) -> list[tuple[int, int, int]]:
+        """Some lights, heights and widths that fit the weights: first those that are nearest to what is given."""
         near = [(lights, height, self.pixels // (lights * height)), (lights, self.pixels // (lights * width), width)]
         near += [(n, height, width) for n in range(1, 17)]
         near += [(n, isqrt(self.pixels // n), isqrt(self.pixels // n)) for n in range(1, 17)]
@@ -139,7 +139,8 @@ def import_checkpoint(foreign: Foreign, spec: OpticalInspectionSpec, out: Path) 
         raise SpecError("the spec", problems)
     misfits = [one for one in foreign.compare(spec) if one.state != "fits"]
     if misfits:
-        lines = foreign.advice(spec) or [f"{one.name}: {one.state}" for one in misfits[:_KEPT]]
+        lines = foreign.advice(spec) + [f"{one.name}: {one.state}" for one in misfits[:_KEPT]]
+        lines += [f"... and {len(misfits) - _KEPT} more"] if len(misfits) > _KEPT else []
         raise CheckpointError(f"checkpoint {foreign.path} does not fit the spec:\n  " + "\n  ".join(lines))
     state = {f"{_PREFIXES[0]}{name}": value for name, value in foreign.weights.items()}
     save({"state_dict": state, **stamp(spec)}, out)
@@ -154,7 +155,11 @@ def import_table(parameters: list[Parameter]) -> Table:
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "-" if shape is None else " x ".join(map(str, shape)) or "one number"
+    return "-" if shape is None else _times(shape) or "one number"
+
+
+def _times(numbers: tuple[int, ...]) -> str:
+    return " x ".join(map(str, numbers))
 
 
 def _bare_names(file: Path, state: Mapping[object, StoredTensor]) -> dict[str, StoredTensor]:

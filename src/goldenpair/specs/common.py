@@ -143,7 +143,8 @@ class Dataset(Section):
     )
     input_map: dict[str, int] | None = option(
         None,
-        "Lights in the order of their joining: the key is the file suffix; unset: one picture without a suffix",
+        "Lights in the order of their joining: the key is the file suffix, the number counts for nothing; unset: one "
+        "picture without a suffix",
         tao_template=_LIGHTS,
         start=_LIGHTS,
     )
