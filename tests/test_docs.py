@@ -64,7 +64,7 @@ def test_the_help_of_simulate_names_its_options():
     assert cli._SIMULATE.split(";")[0].split(", ") == list(SimulateSpec.model_fields)
 
 
-@pytest.mark.parametrize("network", SPECS)
+@pytest.mark.parametrize("network", cli.NETWORKS)
 def test_every_action_has_a_chapter(network):
     text = (ROOT / "docs" / f"{network}.md").read_text()
     for action in cli.ACTIONS:

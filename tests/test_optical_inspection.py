@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from goldenpair.specs.fields import meta
-from goldenpair.specs.load import default_spec, load_spec, walk
+from goldenpair.errors import SpecError
+from goldenpair.run import Run
+from goldenpair.specs.fields import Section, meta
+from goldenpair.specs.load import default_spec, load_spec, walk, without_effect
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 
 OI = "optical_inspection"
@@ -155,7 +158,6 @@ TEMPLATE_DEFAULTS = {"dataset.image_ext": ".jpg", "dataset.num_input": 4}
 NO_DEFAULT = {"export.input_height", "export.input_width"}  # the dataset section knows; TAO's fit one size only
 
 # Where we differ from the table on purpose.
-NULL_REFUSED = {"dataset.image_ext"}  # null crashes TAO
 NULL_ACCEPTED = {
     "export.batch_size",  # as -1, in TAO's code
     "export.input_height",  # as the dataset section says
@@ -198,23 +200,30 @@ OURS = {
     "train.early_stopping.mode": None,
     "train.early_stopping.patience": 5,
     "train.early_stopping.min_delta": 0.0,
+    "gen_trt_engine.input_channel": None,  # of older TAO
+    "gen_trt_engine.input_height": None,
+    "gen_trt_engine.input_width": None,
 }
 
 
 class Fact:
-    def __init__(self, line: str):
+    """A row of TAO's table; the mappings say, by path, where we differ on purpose."""
+
+    def __init__(
+        self, line: str, template_defaults: dict[str, Any], choices: dict[str, list[str]], bounds: dict[str, float]
+    ):
         cells = [cell.strip() for cell in line.split("|")]
         self.path, self.type, default, template, allowed, self.flags = cells + [""] * (6 - len(cells))
-        self.default = TEMPLATE_DEFAULTS.get(self.path, as_value(default))
-        self.template = as_value(template) if template and self.path not in TEMPLATE_DEFAULTS else None
+        self.default = template_defaults.get(self.path, as_value(default))
+        self.template = as_value(template) if template and self.path not in template_defaults else None
         if self.path in NO_DEFAULT:
             self.default, self.template = None, self.default
         words = [word.strip() for word in allowed.split(";") if word.strip()]
-        self.low = LOWER_BOUND.get(self.path, limit(words, ">="))
+        self.low = bounds.get(self.path, limit(words, ">="))
         self.high = limit(words, "<=")
         listed = allowed.split(", ") if words and self.low is None else []
-        self.choices = CHOICES.get(self.path, listed)
-        self.nullable = self.type.startswith("opt[") and self.path not in NULL_REFUSED
+        self.choices = choices.get(self.path, listed)
+        self.nullable = self.type.startswith("opt[")
         self.kind = self.type.removeprefix("opt[").removesuffix("]") if self.type.startswith("opt[") else self.type
 
 
@@ -230,7 +239,7 @@ def limit(words: list[str], sign: str) -> float | None:
     return found[0] if found else None
 
 
-FACTS = [Fact(line) for line in TAO.strip().splitlines()]
+FACTS = [Fact(line, TEMPLATE_DEFAULTS, CHOICES, LOWER_BOUND) for line in TAO.strip().splitlines()]
 FIELDS = {path: (field, value) for path, field, value in walk(default_spec(OI))}
 every = pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.path)
 
@@ -243,12 +252,12 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def accepts(path: str, value: Any) -> bool:
+def accepts(path: str, value: Any, kind: type[Section] = OpticalInspectionSpec) -> bool:
     tree: Any = value
     for name in reversed(path.split(".")):
         tree = {name: tree}
     try:
-        OpticalInspectionSpec.model_validate(tree)
+        kind.model_validate(tree)
     except ValidationError:
         return False
     return True
@@ -417,6 +426,71 @@ def test_taos_sample_loads(tmp_path, action):
     assert list(spec.dataset.input_map or {}) == ["LowAngleLight", "SolderLight", "UniformLight", "WhiteLight"]
 
 
+def as_tao_writes_it(table: str, template: bool = False) -> dict[str, Any]:
+    """Every key: as `default_specs` writes it, with null, "" and ??? where nothing is set, or as TAO's templates."""
+    plain: dict[str, Any] = {}
+    for fact in (Fact(line, {}, {}, {}) for line in table.strip().splitlines()):
+        owner = plain
+        *sections, last = fact.path.split(".")
+        for name in sections:
+            owner = owner.setdefault(name, {})
+        value = fact.default if fact.template is None or not template else fact.template
+        owner[last] = "" if template and value is None and fact.kind == "str" and not fact.choices else value
+    return plain
+
+
+SPLITS = [f"dataset.{split}_dataset={{csv_path: a, images_dir: b}}" for split in ("train", "validation")]
+
+
+def test_everything_null_empty_and_open_as_tao_writes_it(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(as_tao_writes_it(TAO))))
+    assert load_spec(OI, path).model_dump()["dataset"]["image_ext"] is None
+    assert load_spec(OI, path, [*SPLITS, "dataset.image_ext=.jpg", "dataset.num_input=1"], "train")
+    with pytest.raises(SpecError) as caught:
+        load_spec(OI, path, SPLITS, "train")
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == ["dataset.num_input", "dataset.image_ext"]
+    assert "None must start with a dot, as in '.jpg'" in str(caught.value)
+
+
+def test_taos_template_loads():
+    spec = load_spec(OI, as_tao_writes_it(TAO, template=True), SPLITS, "train")
+    assert spec.model_name == "" and spec.model_dump()["gen_trt_engine"]["tensorrt"]["data_type"] == "fp32,fp16"
+    named = {sentence.split(" ")[0] for sentence in without_effect(spec, OpticalInspectionSpec.model_fields)}
+    assert named == {"wandb.tags", "wandb.name", "train.loss", "evaluate.batch_size"}  # and nothing that is just empty
+
+
+UNREAD = [
+    *("wandb.reinit=true", "wandb.sync_tensorboard=true", "wandb.save_code=true", "encryption_key=secret"),
+    *("model.imagenet_pretrained=true", "train.loss=contrastive"),
+    *("train.optim.momentum=0.5", "train.optim.weight_decay=0.1"),  # the optimiser is Adam
+    *("evaluate.batch_size=3", "inference.batch_size=3", "evaluate.num_nodes=2", "inference.num_nodes=2"),
+    *("evaluate.trt_engine=a", "inference.trt_engine=a", "dataset.input_map={b: 1, a: 0}"),
+    *(f"gen_trt_engine.input_{side}=3" for side in ("channel", "width", "height")),
+]
+
+
+@pytest.mark.parametrize("override", UNREAD)
+def test_options_without_effect_are_accepted_and_named(override):
+    (sentence,) = without_effect(default_spec(OI, [override]), OpticalInspectionSpec.model_fields)
+    light = ".b" if "input_map" in override else ""
+    assert sentence.startswith(f"{override.split('=')[0]}{light} is accepted and has no effect: ")
+
+
+def test_with_sgd_its_options_have_an_effect():
+    spec = default_spec(OI, ["train.optim.type=SGD", "train.optim.momentum=0.5", "train.optim.weight_decay=0.1"])
+    assert without_effect(spec, OpticalInspectionSpec.model_fields) == []
+
+
+@pytest.mark.parametrize("action", ["train", "evaluate", "inference"])
+def test_a_run_says_each_once(tmp_path, caplog, action):
+    with Run(default_spec(OI, [*UNREAD, f"results_dir={tmp_path}"]), action):
+        pass
+    said = [record.getMessage().split(" ")[0].removesuffix(".b") for record in caplog.records]
+    read = ("encryption_key", "model", "dataset", action, "gen_trt_engine", *(["wandb"] if action == "train" else []))
+    assert sorted(said) == sorted(path.split("=")[0] for path in UNREAD if path.startswith(read))
+
+
 @pytest.mark.parametrize(
     ("overrides", "evaluate", "inference"),
     [
@@ -435,6 +509,6 @@ def test_cutoff(overrides, evaluate, inference):
 def test_what_the_package_knows_of_the_network():
     assert OpticalInspectionSpec.network == OI
     assert OpticalInspectionSpec.title == "Optical Inspection"
-    assert OpticalInspectionSpec.latest_checkpoint == "oi_model_latest.pth"
     spec = OpticalInspectionSpec()
+    assert spec.latest_checkpoint == "oi_model_latest.pth"
     assert spec.pairs is spec.dataset

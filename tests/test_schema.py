@@ -14,7 +14,7 @@ from test_optical_inspection import SAMPLE
 
 OI = "optical_inspection"
 ACTIONS = ["train", "evaluate", "inference"]
-NOT_OFFERED = ("dataset_convert", "gen_trt_engine")
+NOT_OFFERED = ("dataset_convert", "gen_trt_engine", "quantize")
 SPLITS = {
     "train": ["train_dataset", "validation_dataset"],
     "evaluate": ["test_dataset"],
@@ -82,7 +82,6 @@ def test_schema_accepts_defaults_and_taos_sample():
         ("dataset.augmentation_config.rgb_input_std", [0.2, 0.2]),
         ("dataset.augmentation_config.relative_jitter.max_exposure", 1),
         ("dataset.cache.limit_gb", 0),
-        ("dataset.image_ext", None),
         ("dataset.input_width", 0),
         ("evaluate.checkpoint", None),
         ("train", 5),

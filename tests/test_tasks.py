@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from goldenpair.errors import InputError
 from goldenpair.models.losses import contrastive_loss
-from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.load import default_spec
 from goldenpair.tasks import SiameseTask, create_task
 
 GRID = ("dataset.concat_type=grid", "dataset.grid_map={x: 2, y: 1}")
@@ -87,6 +88,6 @@ def test_weights_are_the_seeds(tao_set):
     assert torch.equal(weights(1), weights(1)) and not torch.equal(weights(1), weights(2))
 
 
-def test_a_spec_of_no_known_family_is_refused():
-    with pytest.raises(NotImplementedError, match="NetworkSpec"):
-        create_task(NetworkSpec())
+def test_a_network_that_is_not_offered_is_refused():
+    with pytest.raises(InputError, match="visual_changenet: .* not offered yet"):
+        create_task(default_spec("visual_changenet"))

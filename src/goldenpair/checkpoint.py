@@ -173,7 +173,7 @@ def _read(file: Path) -> dict[str, Any]:
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
         code = ("unsupported global", "unsupported class", "unrecognized", "allowed")
         if any(words in reason.lower() for words in code):
-            why = f"it was refused, because reading it could run code ({reason})"
+            why = f"it was refused, because reading it could run code ({reason}); `goldenpair import` takes its weights"
         else:
             why = "it is no PyTorch file or is cut off"
         raise CheckpointError(f"checkpoint {file}: {why}") from None

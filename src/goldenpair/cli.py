@@ -16,9 +16,13 @@ from goldenpair import __version__
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from goldenpair.specs.common import NetworkSpec
 
 NETWORKS = ("optical_inspection",)
+SPEC_NETWORKS = (*NETWORKS, "visual_changenet")
+"""Whose specs are known, also where no action can run yet."""
 ACTIONS = {
     "train": "learn from train_dataset, check on validation_dataset",
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
@@ -104,16 +108,33 @@ def _run(given: argparse.Namespace) -> None:
         schema = import_module("goldenpair.specs.schema")
         print(schema.template(given.network, given.action), end="")
     elif given.command == "schema":
-        schema = import_module("goldenpair.specs.schema")
-        print(schema.schema_text(given.network, given.action))
+        _schema(given)
     elif given.command == "audit":
         _audit(given)
+    elif given.command == "import":
+        _import(given)
     elif given.command == "simulate":
         _simulate(given)
     elif given.command == "cache":
         _cache(given)
     else:
         import_module("goldenpair.demo").run(Path(given.out))
+
+
+def _schema(given: argparse.Namespace) -> None:
+    from goldenpair.specs.schema import schema_text
+    from goldenpair.specs.tao_schema import tao_files, tao_schema_text
+
+    if given.dialect == "json" and given.out:
+        raise InputError("--out goes with --dialect tao; a standard schema is printed")
+    if given.dialect == "json":
+        print(schema_text(given.network, given.action))
+    elif not given.out:
+        print(tao_schema_text(given.network, given.action), end="")
+    else:
+        files = tao_files(given.network, (given.action,)) if given.action else tao_files(given.network)
+        for path, content in files.items():
+            _write(Path(given.out) / path, content)
 
 
 def _network(given: argparse.Namespace) -> None:
@@ -129,41 +150,46 @@ def _network(given: argparse.Namespace) -> None:
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
     if given.action == "evaluate":
-        from rich.console import Console
-
         from goldenpair.report import cutoff_table, kpi_table
 
-        console = Console()
-        console = console if console.is_terminal else Console(width=100)  # a file has no width
+        console = _console()
         console.print(kpi_table(result.metrics))
         console.print(cutoff_table(result.metrics.table))
 
 
 def _audit(given: argparse.Namespace) -> None:
-    from rich.console import Console
-
     from goldenpair.specs.load import load_spec
 
     spec = load_spec(given.network, given.spec, given.overrides)
     report = import_module("goldenpair.actions").audit(spec, Path(given.spec))
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
-    report.show(console)
+    report.show(_console())
     if report.fatal:
         kinds = sum(fault.fatal for fault in report.faults)
         raise DataError(f"the data cannot be used: {kinds} of the faults above are fatal")
 
 
-def _default_specs(spec: "NetworkSpec") -> None:
-    from goldenpair.run import as_yaml, write_text
+def _console() -> "Console":
+    from rich.console import Console
 
-    if not spec.results_dir:
+    console = Console()
+    return console if console.is_terminal else Console(width=120)  # a file has no width
+
+
+def _default_specs(spec: "NetworkSpec") -> None:
+    from goldenpair.run import as_yaml
+
+    if spec.results_dir:
+        _write(Path(spec.results_dir) / "experiment.yaml", as_yaml(spec))
+    else:
         print(as_yaml(spec), end="")
-        return
-    path = Path(spec.results_dir) / "experiment.yaml"
+
+
+def _write(path: Path, text: str) -> None:
+    from goldenpair.run import write_text
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, as_yaml(spec))
+        write_text(path, text)
     except OSError as error:
         raise DataError(f"{path}: it cannot be written ({error})") from None
     print(f"Wrote {path}")
@@ -195,13 +221,36 @@ def _cache(given: argparse.Namespace) -> None:
         if stayed:
             raise RunError(f"{stayed} files in {folder} are in use or may not be removed, and stay")
         return
-    from rich.console import Console
-
     from goldenpair.report import cache_table
 
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)  # a file has no width
-    console.print(cache_table(folder, contents(folder)))
+    _console().print(cache_table(folder, contents(folder)))
+
+
+def _import(given: argparse.Namespace) -> None:
+    from goldenpair.importing import import_checkpoint, import_table, read_foreign, refuse_existing
+    from goldenpair.specs.load import load_spec
+    from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+
+    source = Path(given.checkpoint)
+    out = Path(given.out) if given.out else source.with_name(f"{source.stem}_goldenpair.pth")
+    foreign = read_foreign(source)
+    if given.spec:
+        refuse_existing(out)
+    elif given.out or given.overrides:
+        raise InputError("--out and overrides need the spec that the checkpoint was trained with: -e SPEC")
+    spec = load_spec(OpticalInspectionSpec.network, given.spec, given.overrides) if given.spec else None
+    assert spec is None or isinstance(spec, OpticalInspectionSpec)
+    _console().print(import_table(foreign.compare(spec)))
+    print(f"{foreign.model_type}, embedding_vectors {foreign.embedding_vectors}")
+    print(f"num_input x image_height x image_width = {foreign.pixels}")
+    if foreign.left_out:
+        print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
+    if spec is None:
+        print("Nothing was written. Next: the same with -e SPEC, the spec that it was trained with")
+    else:
+        import_checkpoint(foreign, spec, out)
+        print("Order of the lights, height against width and normalisation are the spec's: weights cannot tell them")
+        print(f"Wrote {out}, which needs no spec")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -223,9 +272,18 @@ def _parser() -> argparse.ArgumentParser:
     _debug(command)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
-        command.add_argument("network", choices=NETWORKS)
+        command.add_argument("network", choices=SPEC_NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
+        if name == "schema":
+            command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")
+            command.add_argument("--out", metavar="DIR", help="with tao: write schemas, manifest and templates there")
         _debug(command)
+    command = commands.add_parser("import", help="make a checkpoint of TAO's, old ones too, one of ours")
+    command.add_argument("checkpoint", help="TAO's .pth file; no code in it runs")
+    command.add_argument("-e", "--experiment_spec", dest="spec", metavar="SPEC", help="what it was trained with")
+    command.add_argument("--out", metavar="FILE", help="file to write (default: CHECKPOINT_goldenpair.pth beside it)")
+    command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
+    _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
     command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)

@@ -60,7 +60,7 @@ class Run:
             stack.callback(log.removeHandler, self._handler)
             stack.enter_context(sigterm_interrupts())
             self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
-            sections = {"encryption_key", "model", "dataset", self.action}
+            sections = {"encryption_key", "model", "dataset", "gen_trt_engine", self.action}
             for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
                 log.warning(sentence)
             self._open = stack.pop_all()

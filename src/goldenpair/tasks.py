@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from goldenpair.data.augment import Augmentation, Preparation
 from goldenpair.data.table import Layout
+from goldenpair.errors import InputError
 from goldenpair.models.losses import contrastive_loss, pair_distance
 from goldenpair.models.siamese import Siamese
 from goldenpair.specs.common import NetworkSpec
@@ -92,7 +93,10 @@ class SiameseTask(Task):
 
 
 def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
-    """The task of a spec, with fresh random weights, or around an exported network."""
+    """The task of a spec, with fresh random weights, or around an exported network.
+
+    Raises InputError for a network that is not offered.
+    """
     match spec:
         case OpticalInspectionSpec():
             layout = Layout.of(spec.dataset)
@@ -111,4 +115,4 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
                 margin=spec.model.margin,
                 optim=spec.train.optim,
             )
-    raise NotImplementedError(f"no task for {type(spec).__name__}")
+    raise InputError(f"{spec.network}: its specs are known, but the network itself is not offered yet")

@@ -47,7 +47,7 @@ class Layout:
             width=dataset.image_width,
             rows=rows,
             columns=columns,
-            extension=dataset.image_ext,
+            extension=dataset.image_ext or "",  # null is a problem that the spec tells of
         )
 
     @property

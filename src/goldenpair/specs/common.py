@@ -47,11 +47,23 @@ class RandomRotate(Section):
 
 
 class RandomColor(Section):
-    brightness: float = option(0.3, "Largest relative change of brightness", ge=0, le=2, automl=True, start=0.1)
-    contrast: float = option(0.3, "Largest relative change of contrast", ge=0, le=2, automl=True, start=0.1)
-    saturation: float = option(0.3, "Largest relative change of saturation", ge=0, le=2, automl=True, start=0.1)
+    brightness: float = option(
+        0.3, "Largest relative change of brightness", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
+    contrast: float = option(
+        0.3, "Largest relative change of contrast", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
+    saturation: float = option(
+        0.3, "Largest relative change of saturation", ge=0, le=2, automl=True, start=0.1, math_cond="> 0.0"
+    )
     hue: float = option(
-        0.3, "Largest turn of the colour circle, as a share of it", ge=0, le=0.5, automl=True, start=0.02
+        0.3,
+        "Largest turn of the colour circle, as a share of it",
+        ge=0,
+        le=0.5,
+        automl=True,
+        start=0.02,
+        math_cond="> 0.0",
     )
     enable: bool = option(True, "Switch of this step", automl=True)
     color_probability: float = option(
@@ -86,7 +98,7 @@ class AugmentationConfig(Section):
     with_random_blur: bool = option(True, "Blur half of the pairs with a Gaussian of up to 1 pixel")
     with_random_crop: bool = option(True, "Enlarge a random part (80 to 100 % of the area) of half of the pairs")
     relative_jitter: RelativeJitter = section(
-        RelativeJitter, "Move, turn and expose golden and sample apart by a little"
+        RelativeJitter, "Move, turn and expose golden and sample apart by a little", not_in_tao=True
     )
     augment: bool = option(False, "Master switch of all augmentation", automl=True, start=True)
 
@@ -114,7 +126,7 @@ class Dataset(Section):
     infer_dataset: SplitFiles = section(
         SplitFiles, "What inference reads; needs no label column", needed_by=("inference",)
     )
-    image_ext: str = option(
+    image_ext: str | None = option(
         ".jpg", "File extension of the pictures, with its dot (TAO's command-line default, null, cannot work)"
     )
     batch_size: int = option(32, "Pairs per step, in every action", ge=1, tao_template=8, start=16)
@@ -132,7 +144,8 @@ class Dataset(Section):
     )
     input_map: dict[str, int] | None = option(
         None,
-        "Lights in the order of their joining: the key is the file suffix; unset: one picture without a suffix",
+        "Lights in the order of their joining: the key is the file suffix, the number counts for nothing; unset: one "
+        "picture without a suffix",
         tao_template=_LIGHTS,
         start=_LIGHTS,
     )
@@ -149,7 +162,7 @@ class Dataset(Section):
     image_width: int = option(128, "Width that each picture is resized to, in pixels", ge=1, alias="input_width")
     image_height: int = option(128, "Height that each picture is resized to, in pixels", ge=1, alias="input_height")
     augmentation_config: AugmentationConfig = section(AugmentationConfig, "Normalisation and augmentation")
-    cache: Cache = section(Cache, "Where decoded pictures are kept")
+    cache: Cache = section(Cache, "Where decoded pictures are kept", not_in_tao=True)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -158,26 +171,33 @@ class Dataset(Section):
             return self.grid_map.y, self.grid_map.x
         return len(self.input_map or {}) or 1, 1
 
-    def problems(self, action: str) -> list[str]:
-        """What does not fit together here, one sentence each; asked when an action is to run."""
+    def problems(self, action: str, at: str) -> list[str]:
+        """What does not fit together here, one sentence each; asked when an action is to run. `at` is its path."""
         found = []
         lights = len(self.input_map or {}) or 1
         if self.num_input != lights:
-            named = f"dataset.input_map names {lights}: {', '.join(self.input_map)}" if self.input_map else (
-                "dataset.input_map is empty, which means one picture without a light suffix"
+            named = f"{at}.input_map names {lights}: {', '.join(self.input_map)}" if self.input_map else (
+                f"{at}.input_map is empty, which means one picture without a light suffix"
             )  # fmt: skip
-            found.append(f"dataset.num_input: it is {self.num_input}, but {named}; make the two agree")
+            found.append(f"{at}.num_input: it is {self.num_input}, but {named}; make the two agree")
         grid = self.grid_map
         if self.concat_type == "grid" and grid is None:
-            found.append("dataset.grid_map: concat_type is grid; give x (columns) and y (rows)")
+            found.append(f"{at}.grid_map: concat_type is grid; give x (columns) and y (rows)")
         elif self.concat_type == "grid" and grid is not None and grid.x * grid.y != lights:
             places = f"{grid.x} x {grid.y} = {grid.x * grid.y} places"
-            found.append(f"dataset.grid_map: {places} for {lights} lights; make the two agree")
-        if not self.image_ext.startswith("."):
-            found.append(f"dataset.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
+            found.append(f"{at}.grid_map: {places} for {lights} lights; make the two agree")
+        if not (self.image_ext or "").startswith("."):
+            found.append(f"{at}.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
         if action == "train" and self.batch_size < 2:
-            found.append("dataset.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
+            found.append(f"{at}.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
         return found
+
+    def idle(self, at: str) -> dict[str, str]:
+        """What of this section does nothing as it is set, as path -> reason; `at` is the section's path."""
+        for place, (light, number) in enumerate((self.input_map or {}).items()):
+            if number != place:
+                return {f"{at}.input_map.{light}": f"lights are joined in the order of the keys, not by the {number}"}
+        return {}
 
 
 class Wandb(Section):
@@ -222,13 +242,13 @@ class Cudnn(Section):
 class Checkpointer(Section):
     enable_topk: bool = option(False, "Keep the best checkpoints by a metric, beside the periodic ones")
     replace_periodic: bool = option(False, "Keep only the best checkpoints; *_latest.pth is the best one")
-    monitor: str | None = option(None, "Any logged metric; unset: val_loss")
+    monitor: str | None = option(None, "Any logged metric; unset: val_loss", tao_leaves_open=True)
     mode: Literal["min", "max"] | None = option(
-        None, "Which direction is better; unset: max for accuracies and val_auroc, else min"
+        None, "Which direction is better; unset: max for accuracies and val_auroc, else min", tao_leaves_open=True
     )
     save_top_k: int = option(1, "How many best checkpoints to keep", ge=1)
     filename: str = option("model_best_{epoch:03d}", "File name pattern of the best checkpoints")
-    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder")
+    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder", tao_leaves_open=True)
     auto_insert_metric_name: bool = option(False, "Write metric=value into the file name")
 
 
@@ -257,7 +277,7 @@ class TrainCommon(Devices):
     checkpoint_interval: int = option(1, "Save every so many epochs or steps", ge=1, popular=True)
     checkpoint_interval_unit: Literal["epoch", "step"] = option("epoch", "Unit of checkpoint_interval")
     keep_checkpoints: int | None = option(
-        None, "How many periodic checkpoints to keep, the newest ones; unset: all, as TAO", ge=1
+        None, "How many periodic checkpoints to keep, the newest ones; unset: all, as TAO", ge=1, not_in_tao=True
     )
     validation_interval: int = option(1, "Validate every so many epochs", ge=1, popular=True)
     resume_training_checkpoint_path: str | None = option(
@@ -265,7 +285,7 @@ class TrainCommon(Devices):
     )
     results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/train")
     checkpointer: Checkpointer = section(Checkpointer, "Keeping the best checkpoints")
-    early_stopping: EarlyStopping = section(EarlyStopping, "Ending training early")
+    early_stopping: EarlyStopping = section(EarlyStopping, "Ending training early", not_in_tao=True)
     tensorboard: Tensorboard = section(Tensorboard, "What goes to TensorBoard")
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, tao_template=1.0)
     pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from")
@@ -295,6 +315,7 @@ class ScoringCommon(Devices):
         "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO",
         ge=0,
         le=1e9,
+        not_in_tao=True,
     )
 
 
@@ -302,10 +323,10 @@ class NetworkSpec(Section):
     """The root of every network's spec, and what the rest of the package has to know of each."""
 
     network: ClassVar[str]
+    pairs_path: ClassVar[str]
+    """Where `pairs` stands in the spec."""
     title: ClassVar[str]
     """The network's name in status messages."""
-    latest_checkpoint: ClassVar[str]
-    """File name under which the newest checkpoint of a training run can always be found."""
 
     model_name: str | None = option(None, "Name for launchers", no_effect="only NVIDIA's launchers read it")
     encryption_key: str | None = option(
@@ -323,18 +344,38 @@ class NetworkSpec(Section):
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 
     @property
+    def latest_checkpoint(self) -> str:
+        """File name under which the newest checkpoint of a training run can always be found."""
+        raise NotImplementedError
+
+    @property
     def pairs(self) -> Dataset:
         """The section that describes the tables of pairs."""
         raise NotImplementedError
 
     def problems(self, action: str) -> list[str]:
         """What does not fit together when `action` is to run, as lines `path: sentence`."""
-        found = self.pairs.problems(action)
+        found = self.pairs.problems(action, self.pairs_path)
         if action == "export":
             (rows, columns), pairs = self.pairs.grid, self.pairs
             found += self.export.problems((rows * pairs.image_height, columns * pairs.image_width))
         return found
 
+    def idle(self) -> dict[str, str]:
+        """Options that do nothing as the others are set, as path -> reason."""
+        raise NotImplementedError
+
+    @property
+    def margin(self) -> tuple[float, str]:
+        """What serves as cutoff where none is set, as in TAO, and its path."""
+        raise NotImplementedError
+
     def cutoff(self, action: str) -> tuple[float, str]:
         """The cutoff of `action`, and the option that it comes from."""
-        raise NotImplementedError
+        wishes = [("evaluate.cutoff", self.evaluate.cutoff)]
+        if action == "inference":
+            wishes.insert(0, ("inference.cutoff", self.inference.cutoff))
+        for path, value in wishes:
+            if value is not None:
+                return value, path
+        return self.margin

@@ -8,6 +8,7 @@ from pydantic import field_validator
 from goldenpair.specs.fields import MISSING, Section, option, section
 
 OPSETS = (11, 23)
+_DROPPED = "TAO's pages still show it, but TAO has dropped it: the ONNX file knows its size"
 
 
 class ExportCommon(Section):
@@ -24,7 +25,7 @@ class ExportCommon(Section):
         "null: the checkpoint's name with .onnx",
         start="${results_dir}/export/model.onnx",
     )
-    overwrite: bool = option(False, "Replace an ONNX file that is there already")
+    overwrite: bool = option(False, "Replace an ONNX file that is there already", not_in_tao=True)
     opset_version: int = option(
         17, "ONNX opset, 11 to 23 (up to 17 by PyTorch's older exporter)", ge=1, tao_template=12
     )
@@ -102,3 +103,6 @@ class GenTrtEngine(Section):
     batch_size: int = option(-1, "Batch size of the ONNX file; -1: dynamic", ge=-1, popular=True)
     verbose: bool = option(False, "Say more")
     tensorrt: TensorRt = section(TensorRt, "How to build")
+    input_channel: int | None = option(None, "Colour channels", not_in_tao=True, no_effect=_DROPPED)
+    input_width: int | None = option(None, "Width of the joined picture", not_in_tao=True, no_effect=_DROPPED)
+    input_height: int | None = option(None, "Height of the joined picture", not_in_tao=True, no_effect=_DROPPED)

@@ -32,6 +32,16 @@ class Section(BaseModel):
             raise ValueError("true and false are not numbers")
         return value
 
+    def changed(self, *names: str) -> list[str]:
+        """Those of its options whose value is not the default; an empty text is the same as none."""
+        fields = type(self).model_fields
+        return [name for name in names if differs(getattr(self, name), fields[name])]
+
+
+def differs(value: Any, field: FieldInfo) -> bool:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return bool(value != default and (value or None, default or None) != (None, None))
+
 
 def _kinds(annotation: Any) -> list[Any]:
     """The plain types of an annotation; of a mapping, those of its values."""
@@ -49,17 +59,22 @@ class Meta:
     """What an option's declaration says beyond type, default, bounds and description.
 
     `start` is what a template written by `goldenpair spec` proposes and `tao_template` what TAO's own templates
-    propose, each None where it is the default. `needed_by` names the actions that cannot run while the value is
-    `???`. `no_effect` says why an option that TAO accepts changes nothing here.
+    propose, each None where it is the default; `tao_leaves_open` where they propose nothing. `not_in_tao`: TAO 7.3
+    does not know the option, because it is ours or because TAO dropped it. `needed_by` names the actions that cannot
+    run while the value is `???`. `no_effect` says why an option that TAO accepts changes nothing here. `math_cond` is
+    TAO's condition on the values that a search may try.
     """
 
     popular: bool = False
     automl: bool = False
     start: Any = None
     tao_template: Any = None
+    tao_leaves_open: bool = False
+    not_in_tao: bool = False
     needed_by: tuple[str, ...] = ()
     no_effect: str = ""
     alias: str = ""
+    math_cond: str = ""
 
 
 def meta(field: FieldInfo) -> Meta:
@@ -86,24 +101,32 @@ def option(
     le: float | None = None,
     lt: float | None = None,
     length: int | None = None,
+    pattern: str | None = None,
     popular: bool = False,
     automl: bool = False,
     start: Any = None,
     tao_template: Any = None,
+    tao_leaves_open: bool = False,
+    not_in_tao: bool = False,
     needed_by: tuple[str, ...] = (),
     no_effect: str = "",
     alias: str = "",
+    math_cond: str = "",
 ) -> Any:
-    """Declare a leaf. Bounds hold everywhere; `length` fixes the length of a list. See Meta for the rest."""
+    """Declare a leaf. Bounds hold everywhere; `length` fixes the length of a list, `pattern` is the regular
+    expression of a text. See Meta for the rest."""
     extra = _said(
         {
             "popular": popular,
             "automl": automl,
             "start": start,
             "tao_template": tao_template,
+            "tao_leaves_open": tao_leaves_open,
+            "not_in_tao": not_in_tao,
             "needed_by": needed_by,
             "no_effect": no_effect,
             "alias": alias,
+            "math_cond": math_cond,
         }
     )
     return Field(
@@ -115,16 +138,17 @@ def option(
         lt=lt,
         min_length=length,
         max_length=length,
+        pattern=pattern,
         json_schema_extra=extra or None,
     )
 
 
-def section(kind: type[Section], description: str, *, needed_by: tuple[str, ...] = ()) -> Any:
-    """Declare a branch. `needed_by` holds for every mandatory value below it."""
+def section(kind: type[Section], description: str, *, needed_by: tuple[str, ...] = (), not_in_tao: bool = False) -> Any:
+    """Declare a branch. `needed_by` holds for every mandatory value below it, `not_in_tao` for all of it."""
     return Field(
         default_factory=kind,
         description=description,
-        json_schema_extra=_said({"needed_by": needed_by}) or None,
+        json_schema_extra=_said({"needed_by": needed_by, "not_in_tao": not_in_tao}) or None,
     )
 
 

@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from goldenpair.errors import SpecError
 from goldenpair.specs.common import NetworkSpec
-from goldenpair.specs.fields import MISSING, Section, meta, subsection
+from goldenpair.specs.fields import MISSING, Section, differs, meta, subsection
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+from goldenpair.specs.visual_changenet import VisualChangenetSpec
 
-SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec,)}
+SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec, VisualChangenetSpec)}
 
 Plain = dict[str, Any]
 _INSIDE_TEXT = re.compile(r"\$\{([\w.]+)\}")
@@ -96,11 +97,15 @@ def _misfits(kind: type[NetworkSpec], plain: Plain, action: str) -> list[str]:
 
 def without_effect(spec: NetworkSpec, sections: Iterable[str]) -> list[str]:
     """One sentence for each option that was changed from its default and changes nothing, below `sections`."""
-    return [
-        f"{path} is accepted and has no effect: {meta(field).no_effect}"
+    reasons = {
+        path: meta(field).no_effect
         for path, field, value in walk(spec)
-        if meta(field).no_effect and path.split(".")[0] in sections
-        if value != field.get_default(call_default_factory=True)
+        if meta(field).no_effect and differs(value, field)
+    }
+    return [
+        f"{path} is accepted and has no effect: {why}"
+        for path, why in (reasons | spec.idle()).items()
+        if path.split(".")[0] in sections
     ]
 
 
@@ -306,6 +311,8 @@ def _sentence(kind: type[Section], mistake: Mapping[str, Any]) -> str:
     if code == "value_error":
         said = str(context["error"])
         return f"{value!r}: {said}" if isinstance(value, bool) else said
+    if code == "string_pattern_mismatch":
+        return f"{value!r} does not match {context['pattern']}"
     for start, words in _KINDS.items():
         if code.startswith(start) or code.startswith("model" if start == "model" else f"{start}_"):
             return f"{value!r} is not {words}"

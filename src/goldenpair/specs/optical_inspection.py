@@ -2,12 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from goldenpair.specs.common import (
-    Dataset,
-    NetworkSpec,
-    ScoringCommon,
-    TrainCommon,
-)
+from goldenpair.specs.common import Dataset, NetworkSpec, ScoringCommon, TrainCommon
 from goldenpair.specs.deploy import GenTrtEngine
 from goldenpair.specs.fields import Section, option, section
 
@@ -30,7 +25,7 @@ class Model(Section):
 class Optim(Section):
     type: Literal["Adam", "SGD"] = option("Adam", "Optimiser")
     lr: float = option(0.0005, "Learning rate", ge=0, automl=True)
-    momentum: float = option(0.9, "Momentum, for SGD only", ge=0, le=1, automl=True)
+    momentum: float = option(0.9, "Momentum, for SGD only", ge=0, le=1, automl=True, math_cond="> 0.0")
     weight_decay: float = option(0.0005, "Weight decay, for SGD only", ge=0)
 
 
@@ -67,8 +62,8 @@ class OpticalInspectionSpec(NetworkSpec):
     """SiameseOI: two pictures, one network, a distance."""
 
     network: ClassVar[str] = "optical_inspection"
+    pairs_path: ClassVar[str] = "dataset"
     title: ClassVar[str] = "Optical Inspection"
-    latest_checkpoint: ClassVar[str] = "oi_model_latest.pth"
 
     model: Model = section(Model, "The network")
     dataset: Dataset = section(Dataset, "Tables, pictures, lights and augmentation")
@@ -79,14 +74,19 @@ class OpticalInspectionSpec(NetworkSpec):
     gen_trt_engine: GenTrtEngine = section(GenTrtEngine, "Building a TensorRT engine (not offered yet)")
 
     @property
+    def latest_checkpoint(self) -> str:
+        return "oi_model_latest.pth"
+
+    @property
     def pairs(self) -> Dataset:
         return self.dataset
 
-    def cutoff(self, action: str) -> tuple[float, str]:
-        wishes = [("evaluate.cutoff", self.evaluate.cutoff)]
-        if action == "inference":
-            wishes.insert(0, ("inference.cutoff", self.inference.cutoff))
-        for path, value in wishes:
-            if value is not None:
-                return value, path
+    def idle(self) -> dict[str, str]:
+        unread = self.train.optim.changed("momentum", "weight_decay") if self.train.optim.type == "Adam" else []
+        return self.dataset.idle(self.pairs_path) | {
+            f"train.optim.{name}": "Adam here does not use it" for name in unread
+        }
+
+    @property
+    def margin(self) -> tuple[float, str]:
         return self.model.margin, "model.margin"

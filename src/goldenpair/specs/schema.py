@@ -14,8 +14,8 @@ from goldenpair.specs.load import SPECS, spec_class
 from goldenpair.specs.simulate import SimulateSpec
 
 SIMULATE = "simulate"
-_ACTIONS = ("train", "evaluate", "inference", "export")
-_NOT_OFFERED = ("dataset_convert", "gen_trt_engine")
+ACTIONS = ("train", "evaluate", "inference", "export")
+_NOT_OFFERED = ("dataset_convert", "gen_trt_engine", "quantize")
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"),
 )  # fmt: skip
@@ -75,7 +75,7 @@ def _reads(name: str, action: str | None) -> bool:
         return False
     if name == "wandb":
         return action == "train"
-    return action is None or name not in _ACTIONS or name == action
+    return action is None or name not in ACTIONS or name == action
 
 
 def _lines(kind: type[Section], indent: str, action: str | None) -> Iterator[str]:

@@ -1,0 +1,310 @@
+"""TAO's checkpoints become ours: what fits, what does not, and the same scores afterwards."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from goldenpair import Inspector, cli
+from goldenpair.checkpoint import load_task, read_checkpoint, save, stamp
+from goldenpair.errors import CheckpointError, SpecError
+from goldenpair.importing import import_checkpoint, read_foreign
+from goldenpair.specs.load import load_spec
+from goldenpair.tasks import create_task
+from test_siamese import taos_shapes
+
+LIGHTS = ("Solder", "White")
+
+
+class Harm:
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (os.system, (f"echo x > '{self.marker}'",))
+
+
+@pytest.fixture
+def spec(tao_set):
+    """2 lights of 8 x 6: 96 pixels, 768 features."""
+    return tao_set(lights=LIGHTS).spec("model.embedding_vectors=3")
+
+
+def state_of(spec, prefix: str = "model.") -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return {f"{prefix}{name}": value for name, value in create_task(spec).model.state_dict().items()}
+
+
+def write(path: Path, content: object) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def equal(found, spec) -> bool:
+    wanted = state_of(spec, "")
+    return set(found) == set(wanted) and all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "", "module.", "model.module.", "module.model.", "model._orig_mod."])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_names_of_every_layout_are_found(spec, tmp_path, prefix, wrapped):
+    state = state_of(spec, prefix)
+    path = write(tmp_path / "a.pth", {"state_dict": state, "epoch": 3} if wrapped else state)
+    foreign = read_foreign(path)
+    assert equal(foreign.weights, spec)
+    assert all(one.state == "fits" for one in foreign.compare(spec))
+
+
+@pytest.mark.parametrize("variant", ["Siamese_3", "Siamese_1", "Siamese"])
+def test_what_the_shapes_tell(tao_set, tmp_path, variant):
+    spec = tao_set(lights=LIGHTS).spec(f"model.model_type={variant}", "model.embedding_vectors=7")
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
+    assert foreign.model_type == ("Siamese_3" if variant == "Siamese_3" else "Siamese_1")
+    assert (foreign.embedding_vectors, foreign.pixels) == (7, 2 * 8 * 6)
+    assert {one.state for one in foreign.compare(None)} == {"fits"}
+    assert foreign.advice(spec) == []
+
+
+def test_what_is_written_needs_nothing_else(spec, tmp_path):
+    content = {"state_dict": state_of(spec), "hyper_parameters": OmegaConf.create({"a": 1}), "x": Harm(tmp_path / "m")}
+    path = write(tmp_path / "oi_model_epoch=004.pth", content)
+    with pytest.raises(CheckpointError, match=r"could run code .*; `goldenpair import` takes its weights"):
+        read_checkpoint(path)
+    out = tmp_path / "ours.pth"
+    foreign = read_foreign(path)
+    assert "omegaconf.dictconfig.DictConfig" in foreign.left_out
+    assert any(name in foreign.left_out for name in ("posix.system", "nt.system"))
+    import_checkpoint(foreign, spec, out)
+    assert not (tmp_path / "m").exists()
+    task, found = load_task(read_checkpoint(out))
+    assert found == spec and equal(task.model.state_dict(), spec)
+    assert Inspector(out).lights == LIGHTS
+
+
+def test_the_file_is_not_overwritten(spec, tmp_path):
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
+    out = tmp_path / "out.pth"
+    out.write_bytes(b"precious")
+    with pytest.raises(CheckpointError, match=r"out\.pth exists already; give another name with --out"):
+        import_checkpoint(foreign, spec, out)
+    assert out.read_bytes() == b"precious"
+
+
+def refused(tao_set, tmp_path, *overrides: str, **shape: int) -> tuple[dict[str, str], str]:
+    """What the comparison says of each parameter that does not fit, and the error."""
+    made = tao_set(lights=LIGHTS).spec("model.embedding_vectors=3")
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(made)}))
+    other = tao_set(lights=LIGHTS, **shape).spec(*overrides)
+    with pytest.raises(CheckpointError, match="does not fit the spec") as caught:
+        import_checkpoint(foreign, other, tmp_path / "out.pth")
+    assert not (tmp_path / "out.pth").exists()
+    states = {one.name: one.state for one in foreign.compare(other) if one.state != "fits"}
+    return states, str(caught.value)
+
+
+def test_another_picture_size_names_what_would_fit(tao_set, tmp_path):
+    states, said = refused(tao_set, tmp_path, "model.embedding_vectors=3", width=7)
+    assert states == {"fc1.0.weight": "wrong shape"}
+    assert "is 96 in the file and 2 x 8 x 7 in the spec" in said
+    proposed = [
+        tuple(map(int, one.split(" x "))) for one in said.split("of what fits: ")[1].splitlines()[0].split(", ")
+    ]
+    assert (2, 8, 6) in proposed and (6, 4, 4) in proposed
+    assert all(n * height * width == 96 for n, height, width in proposed) and len(set(proposed)) == len(proposed)
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 96, 65536, 1_000_003])
+def test_some_size_always_fits(spec, tmp_path, pixels):
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
+    object.__setattr__(foreign, "pixels", pixels)
+    found = foreign.sizes(4, 128, 128)
+    assert found and all(n * height * width == pixels for n, height, width in found)
+
+
+def test_another_embedding_and_another_type_are_named(tao_set, tmp_path):
+    states, said = refused(tao_set, tmp_path, "model.embedding_vectors=4")
+    assert states == {"fc1.6.weight": "wrong shape", "fc1.6.bias": "wrong shape"}
+    assert "model.embedding_vectors: the file has 3, the spec says 4" in said
+    states, said = refused(tao_set, tmp_path, "model.model_type=Siamese_1", "model.embedding_vectors=3")
+    assert states["fc1.4.weight"] == "missing" and states["fc1.3.weight"] == "unexpected"
+    assert states["fc1.0.weight"] == "wrong shape"  # 500 instead of 512
+    assert "model.model_type: the file is a Siamese_3, the spec says Siamese_1" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "state"),
+    [
+        (lambda state: state.pop("model.cnn1.5.bias"), "cnn1.5.bias", "missing"),
+        (lambda state: state.update({"model.cnn1.5.bias": "text"}), "cnn1.5.bias", "missing"),
+        (lambda state: state.update({"model.cnn1.13.bias": torch.ones(1)}), "cnn1.13.bias", "unexpected"),
+        (lambda state: state.update({"model.cnn1.5.bias": torch.ones(9)}), "cnn1.5.bias", "wrong shape"),
+    ],
+)
+def test_one_parameter_that_does_not_fit_is_enough(spec, tmp_path, change, name, state):
+    weights = state_of(spec)
+    change(weights)
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": weights}))
+    assert {one.name: one.state for one in foreign.compare(spec) if one.state != "fits"} == {name: state}
+    with pytest.raises(CheckpointError, match=f"{name}: {state}"):
+        import_checkpoint(foreign, spec, tmp_path / "out.pth")
+
+
+def test_a_spec_that_could_not_score_is_refused(tao_set, spec, tmp_path):
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
+    wrong = tao_set(lights=LIGHTS).spec("model.embedding_vectors=3", "dataset.num_input=3")
+    with pytest.raises(SpecError, match=r"dataset\.num_input: it is 3"):
+        import_checkpoint(foreign, wrong, tmp_path / "out.pth")
+
+
+CHANGENET = {"model.backbone.cls_token": torch.ones(1), "model.decoder.linear_fuse.0.weight": torch.ones(1)}
+EUCLIDEAN = {"model.backbone.cls_token": torch.ones(1), "model.fc1.0.weight": torch.ones(512, 8)}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"state_dict": b"\x00\x01", "state_dict_encrypted": True}, "it is encrypted, which only NVIDIA's tools"),
+        ({"state_dict": {"model.fc1.0.weight": torch.ones(1)}, "state_dict_encrypted": 1}, "it is encrypted"),
+        ({"state_dict": CHANGENET}, "those of a visual_changenet network, which is not offered yet"),
+        ({"state_dict": EUCLIDEAN}, "those of a visual_changenet network, which is not offered yet"),
+        ({"state_dict": {"layer1.0.weight": torch.ones(1)}}, r"\(layer1.0.weight, ...\) are those of no network"),
+        ({"state_dict": {"model.fc1.0.weight": torch.ones(4)}}, "are not those of a SiameseOI network"),
+        (
+            {"state_dict": {"model.fc1.0.weight": torch.ones(512, 9), "fc1.6.weight": torch.ones(5, 512)}},
+            "not those of",
+        ),
+        ({"state_dict": {"fc1.0.bias": torch.ones(1), "model.fc1.0.bias": torch.ones(1)}}, "fc1.0.bias twice"),
+        ({"state_dict": {}}, "no model weights"),
+        ({"state_dict": [1]}, "its state_dict is no dictionary"),
+        ({}, "no model weights"),
+        ([torch.ones(1)], "expected a dictionary of weights"),
+        (Harm(Path("harm")), "expected a dictionary of weights"),
+        ({"goldenpair": {}, "state_dict": {"a": torch.ones(1)}}, "goldenpair made it; it can be used as it is"),
+    ],
+)
+def test_what_cannot_be_imported(tmp_path, content, said):
+    with pytest.raises(CheckpointError, match=said):
+        read_foreign(write(tmp_path / "a.pth", content))
+    assert not Path("harm").exists()
+
+
+@pytest.mark.parametrize("suffix", [".tlt", ".etlt"])
+def test_encrypted_kinds_of_files_are_refused(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(b"anything")
+    with pytest.raises(CheckpointError, match=f"{suffix} files are encrypted; save a .pth with NVIDIA's tools"):
+        read_foreign(tmp_path / f"a{suffix}")
+
+
+# the command
+
+
+@pytest.fixture
+def folder(tao_set, tmp_path, monkeypatch) -> Path:
+    """Here lie a TAO checkpoint with its '=' and the spec of its training."""
+    made = tao_set(lights=LIGHTS).spec("model.embedding_vectors=3")
+    (tmp_path / "a=b").mkdir()
+    write(tmp_path / "a=b" / "oi_model_epoch=004.pth", {"state_dict": state_of(made), "spec": Harm(tmp_path / "harm")})
+    plain = made.model_dump()
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SOURCE = "a=b/oi_model_epoch=004.pth"
+OURS = "a=b/oi_model_epoch=004_goldenpair.pth"
+
+
+def test_without_a_spec_it_tells_and_writes_nothing(folder, capsys):
+    assert cli.main(["import", SOURCE]) == 0
+    said = capsys.readouterr().out
+    assert "Siamese_3, embedding_vectors 3" in said and "image_width = 96" in said
+    assert "fc1.0.weight" in said and "512 x 768" in said and "Nothing was written" in said
+    assert "Not read, and nothing of it run: " in said
+    assert [path.name for path in (folder / "a=b").iterdir()] == ["oi_model_epoch=004.pth"]
+    assert not (folder / "harm").exists()
+
+
+@pytest.mark.parametrize("words", [["--out", "b.pth"], ["dataset.image_width=3"]])
+def test_without_a_spec_there_is_nothing_to_write_or_to_change(folder, capsys, words):
+    assert cli.main(["import", SOURCE, *words]) == 2
+    assert "need the spec that the checkpoint was trained with: -e SPEC" in capsys.readouterr().err
+
+
+def test_the_command_writes_beside_the_checkpoint_and_not_twice(folder, capsys):
+    words = ["import", SOURCE, "-e", "spec.yaml"]
+    assert cli.main(words) == 0
+    assert f"Wrote {Path(OURS)}, which needs no spec" in capsys.readouterr().out
+    before = Path(OURS).read_bytes()
+    assert cli.main(words) == 2
+    assert "exists already" in capsys.readouterr().err and Path(OURS).read_bytes() == before
+    assert cli.main([*words, "--out", "c=d.pth", "dataset.batch_size=4"]) == 0
+    assert read_checkpoint("c=d.pth").spec.dataset.batch_size == 4
+    assert not (folder / "harm").exists()
+
+
+def test_the_table_shows_what_does_not_fit(folder, capsys):
+    assert cli.main(["import", SOURCE, "-e", "spec.yaml", "dataset.image_height=9"]) == 2
+    out, err = capsys.readouterr()
+    (line,) = [line for line in out.splitlines() if "wrong shape" in line]
+    assert "fc1.0.weight" in line and "512 x 768" in line and "512 x 864" in line
+    assert "2 x 8 x 6" in err and not Path(OURS).exists()
+
+
+def test_names_with_an_equals_sign_work_everywhere(folder, capsys):
+    assert cli.main(["import", SOURCE, "-e", "spec.yaml"]) == 0
+    for action in ("evaluate", "inference"):
+        wish = [f"{action}.checkpoint={OURS}", f"{action}.results_dir=r=1/{action}", "evaluate.cutoff=0.1"]
+        assert cli.main(["optical_inspection", action, "-e", "spec.yaml", *wish]) == 0
+        assert (folder / "r=1" / action / f"{action}.csv").is_file()
+        spec = load_spec("optical_inspection", "spec.yaml", wish, action)
+        assert getattr(spec, action).checkpoint == OURS
+    wish = [f"train.pretrained_model_path={OURS}", "results_dir=t=1", "train.num_epochs=1", "dataset.batch_size=2"]
+    wish += ["train.optim.lr=0"]
+    assert cli.main(["optical_inspection", "train", "-e", "spec.yaml", *wish]) == 0
+    latest = "t=1/train/oi_model_latest.pth"
+    first, then = (read_checkpoint(path).weights["fc1.0.weight"] for path in (OURS, latest))
+    assert torch.equal(first, then)  # training began with these weights, at a rate of 0
+    found = {name: tuple(one.shape) for name, one in torch.load(latest, weights_only=True)["state_dict"].items()}
+    assert found == {f"model.{name}": shape for name, shape in taos_shapes("Siamese_3", 8 * 16 * 6, 3)}
+    wish = [f"train.resume_training_checkpoint_path={latest}", "results_dir=u", "train.num_epochs=1"]
+    assert cli.main(["optical_inspection", "train", "-e", "spec.yaml", *wish, "dataset.batch_size=2"]) == 0
+    assert Inspector(OURS).lights == LIGHTS
+    capsys.readouterr()
+
+
+def test_plain_checkpoints_under_such_names_too(folder):
+    spec = load_spec("optical_inspection", "spec.yaml")
+    save({"state_dict": state_of(spec), **stamp(spec)}, Path("x=1/model_epoch=004.pth"))
+    wish = ["inference.checkpoint=x=1/model_epoch=004.pth", "inference.results_dir=r"]
+    assert cli.main(["optical_inspection", "inference", "-e", "spec.yaml", *wish]) == 0
+
+
+# NVIDIA's own files
+
+
+def test_a_checkpoint_of_nvidias_code_gives_its_scores_without_a_spec(real_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(real_data / "tao-checkpoint")
+    out = tmp_path / "oi_model_epoch=003.pth"
+    assert cli.main(["import", "oi/oi_model.pth", "-e", "oi/spec.yaml", "--out", str(out)]) == 0
+    direct = Inspector("oi/oi_model.pth", load_spec("optical_inspection", "oi/spec.yaml"))
+    tables = [one.inspect_table("oi/infer.csv", "oi/images") for one in (Inspector(out), direct)]
+    ours, before = ([verdict.score for verdict in table] for table in tables)
+    with Path("oi/scores.csv").open(newline="") as file:
+        theirs = [float(row["siamese_score"]) for row in csv.DictReader(file)]
+    shapes = {name: tuple(one.shape) for name, one in read_foreign("oi/oi_model.pth").weights.items()}
+    assert shapes == dict(taos_shapes("Siamese_3", 8 * 2 * 32 * 24, 5))
+    assert len(ours) == 160
+    assert np.abs(np.subtract(ours, theirs)).max() < 1e-5
+    assert ours == before
+    assert Inspector(out).cutoff == 2.0
+
+
+def test_a_changenet_of_nvidias_code_is_recognised(real_data, capsys):
+    path = real_data / "tao-checkpoint" / "vcn" / "changenet_model_classify.pth"
+    assert cli.main(["import", str(path)]) == 2
+    assert "those of a visual_changenet network, which is not offered yet" in capsys.readouterr().err
