@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -235,3 +236,57 @@ def test_verdicts_and_metrics_agree_next_to_the_cutoff(cutoff):
     verdicts = [Verdict.of(one, cutoff).verdict for one in score.tolist()]
     point = working_point(score, np.zeros(3, bool), cutoff)
     assert verdicts.count("FAIL") == point.false_calls.count
+
+
+# a table as a stream
+
+
+def test_the_stream_gives_the_tables_verdicts(tao_set, model, monkeypatch):
+    monkeypatch.setattr("goldenpair.inspection._BLOCK", 2)
+    made = tao_set(lights=LIGHTS)
+    inspector = model(made)
+    made.files("b2", "R1")[0].write_bytes(b"no picture")
+    stream = inspector.stream_table(made.csv_path, made.images_dir)
+    wanted, found = inspector.inspect_table(made.csv_path, made.images_dir), [next(stream), *stream]
+    assert [one.verdict for one in found] == [one.verdict for one in wanted]
+    assert [one.verdict for one in found].count("ERROR") == 1
+    for one, other in zip(found, wanted, strict=True):
+        assert one.error == other.error and one.score == pytest.approx(other.score, abs=1e-5)
+
+
+def test_a_missing_picture_in_a_stream_is_an_error_verdict(tao_set, model):
+    made = tao_set()
+    made.files("b3", "R1")[0].unlink()
+    verdicts = list(model(made).stream_table(made.csv_path, made.images_dir))
+    assert [one.verdict == "ERROR" for one in verdicts] == [False] * 4 + [True]
+    assert "no such file" in verdicts[-1].error
+
+
+def test_a_stream_takes_no_more_memory_for_more_rows(tao_set, model, monkeypatch):
+    monkeypatch.setattr("goldenpair.inspection._BLOCK", 20)
+    made = tao_set(height=64, width=64)
+    inspector = model(made)
+    header, *rows = made.csv_path.read_text().splitlines()
+
+    def peak(repeats: int) -> int:
+        made.csv_path.write_text("\n".join([header, *rows * repeats]) + "\n")
+        tracemalloc.start()
+        count = sum(1 for _ in inspector.stream_table(made.csv_path, made.images_dir))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert count == 5 * repeats
+        return most
+
+    peak(4)  # what is imported and made once
+    assert peak(60) < 1.3 * peak(4)
+
+
+def test_a_stream_of_nothing_or_without_a_column_is_refused(tao_set, model):
+    made = tao_set()
+    inspector = model(made)
+    made.csv_path.write_text("input_path,golden_path,object_name\n")
+    with pytest.raises(DataError, match="no rows below the header"):
+        next(inspector.stream_table(made.csv_path, made.images_dir))
+    made.csv_path.write_text("input_path,object_name\nb1,R1\n")
+    with pytest.raises(DataError, match="column missing: golden_path"):
+        next(inspector.stream_table(made.csv_path, made.images_dir))

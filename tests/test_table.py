@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldenpair.data.table import Layout, PairTable, part_pictures, read_table
+from goldenpair.data.table import Layout, PairTable, part_pictures, read_blocks, read_table
 from goldenpair.errors import DataError, TableError
 from goldenpair.specs.common import Dataset
 
@@ -258,3 +258,31 @@ def test_what_is_wrong_with_the_pictures_of_rows():
     assert told == ["golden cut", "sample black", "golden cut", "", "golden cut"]
     assert parts.faults({own: "a", int(parts.golden[1, 0]): "b"}, np.array([1])) == ["a; b"]
     assert parts.faults({}, np.array([0, 1])) == ["", ""]
+
+
+# in parts
+
+
+def test_parts_hold_all_rows_in_order_with_their_lines(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("input_path,golden_path,label,object_name\n" + "".join(f"b,g,PASS,R{i}\n" for i in range(7)))
+    parts = list(read_blocks(path, tmp_path, 3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [name for part in parts for name in part.cells["object_name"]] == [f"R{i}" for i in range(7)]
+    assert [part.line(0) for part in parts] == [2, 5, 8]
+    assert [len(part) for part in read_blocks(path, tmp_path, 7)] == [7]
+
+
+def test_a_table_without_rows_is_one_part_without_rows(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("input_path,golden_path,label,object_name\n")
+    assert [len(part) for part in read_blocks(path, tmp_path, 3)] == [0]
+
+
+def test_a_mistake_is_told_with_its_part(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("input_path,golden_path,label,object_name\nb,g,PASS,R1\nb,g,PASS,R2\nb,g,PASS\n")
+    parts = read_blocks(path, tmp_path, 1)
+    assert next(parts).cells["object_name"] == ["R1"]
+    with pytest.raises(TableError, match="line 4 with 3: b,g,PASS"):
+        list(parts)

@@ -1,7 +1,7 @@
 """From two pictures to a verdict."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.audit import UNLABELLED, audit
 from goldenpair.data.decoding import as_picture, decode
-from goldenpair.data.table import PairTable
+from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
@@ -22,6 +22,7 @@ from goldenpair.metrics import above
 from goldenpair.run import ProgressCallback
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
+_BLOCK = 2048  # rows that are in memory at once when a table is streamed
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
 
@@ -91,6 +92,20 @@ class Inspector:
         tables, report = audit({UNLABELLED: files}, self._task.layout)
         report.refuse()
         return self.verdicts(tables[UNLABELLED], progress)
+
+    def stream_table(self, csv_path: str | Path, images_dir: str | Path) -> Iterator[Verdict]:
+        """The same verdicts one after the other, in memory that does not grow with the table.
+
+        Nothing is checked beforehand but the columns: a row whose pictures are not there gets the verdict ERROR.
+        Raises DataError for a table that cannot be read, when it comes to the part that cannot.
+        """
+        for table in read_blocks(csv_path, images_dir, _BLOCK):
+            absent = [column for column in PATH_COLUMNS if column not in table.cells]
+            if absent:
+                raise DataError(f"table {csv_path}: column missing: {', '.join(absent)}")
+            if not len(table):
+                raise DataError(f"table {csv_path}: it has no rows below the header")
+            yield from self.verdicts(table)
 
     def verdicts(self, table: PairTable, progress: ProgressCallback | None = None) -> list[Verdict]:
         """One verdict for each row of a table that was read and checked."""

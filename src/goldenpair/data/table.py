@@ -5,9 +5,10 @@ Row i of a table stays row i everywhere, from reading to writing.
 
 import csv
 import os
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,43 +105,70 @@ def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
     Raises TableError with everything that is wrong with a file that is missing, empty or not text, that has no
     header, or whose rows do not have the header's length.
     """
-    path = Path(csv_path)
-    columns: list[list[str]] = []
-    lines, uneven = array("q"), _Uneven()
-    header: list[str] = []
-    reader_line = 0
+    (table,) = read_blocks(csv_path, images_dir, sys.maxsize)
+    return table
+
+
+def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int) -> Iterator[PairTable]:
+    """A table as read_table reads it, but in parts of at most `rows` rows, so that a long one takes no more memory.
+
+    There is at least one part, perhaps without rows. Raises TableError when it comes to a part that is wrong.
+    """
+    path, folder = Path(csv_path), Path(images_dir)
+    block: _Block | None = None
+    read = 0
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
-            known: dict[str, str] = {}  # a text that stands in a million cells is kept once
             for row in reader:
-                reader_line = reader.line_num
+                read = reader.line_num
                 if not row:
                     continue
-                if not header:
-                    header = [name.strip() for name in row]
-                    columns = [[] for _ in header]
-                elif len(row) != len(header):
-                    uneven.add(reader_line, row)
-                else:
-                    lines.append(reader_line)
-                    for column, cell in zip(columns, row, strict=True):
-                        column.append(known.setdefault(cell, cell))
+                if block is None:
+                    block = _Block([name.strip() for name in row])
+                    continue
+                if len(block.lines) == rows:
+                    yield block.table(path, folder)
+                    block = _Block(block.header)
+                block.add(read, row)
     except FileNotFoundError:
         raise TableError(path, [f"there is no such file (looked in {Path.cwd()})"]) from None
     except UnicodeDecodeError:
         raise TableError(path, [_where_no_text(path)]) from None
     except csv.Error as error:
-        said = f"line {reader_line + 1}: cannot be read as CSV: {error}"
-        raise TableError(path, [*_header_problems(header), said]) from None
+        said = f"line {read + 1}: cannot be read as CSV: {error}"
+        raise TableError(path, [*_header_problems(block.header if block else []), said]) from None
     except OSError as error:
         raise TableError(path, [f"cannot be read: {error}"]) from None
-    if not header:
+    if block is None:
         raise TableError(path, [f"it is empty; expected a header row with {_WANTED}"])
-    problems = _header_problems(header) + uneven.problems(len(header)) + _nul_problems(path)
-    if problems:
-        raise TableError(path, problems)
-    return PairTable(str(path), Path(images_dir), dict(zip(header, columns, strict=True)), lines)
+    yield block.table(path, folder, _nul_problems(path))
+
+
+class _Block:
+    """Rows as they are read, column by column."""
+
+    def __init__(self, header: list[str]):
+        self.header = header
+        self.lines = array("q")
+        self._columns: list[list[str]] = [[] for _ in header]
+        self._known: dict[str, str] = {}  # a text that stands in a million cells is kept once
+        self._uneven = _Uneven()
+
+    def add(self, line: int, row: list[str]) -> None:
+        if len(row) != len(self.header):
+            self._uneven.add(line, row)
+            return
+        self.lines.append(line)
+        known = self._known
+        for column, cell in zip(self._columns, row, strict=True):
+            column.append(known.setdefault(cell, cell))
+
+    def table(self, path: Path, images_dir: Path, problems: Sequence[str] = ()) -> PairTable:
+        found = [*_header_problems(self.header), *self._uneven.problems(len(self.header)), *problems]
+        if found:
+            raise TableError(path, found)
+        return PairTable(str(path), images_dir, dict(zip(self.header, self._columns, strict=True)), self.lines)
 
 
 class _Uneven:
