@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -167,12 +168,16 @@ def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()}); has train been run?")
     try:
-        # mapped, so that the optimiser's state, two thirds of the file, is never read
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is no checkpoint
+            # mapped, so that the optimiser's state, two thirds of the file, is never read
+            content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
-        code = ("unsupported global", "unsupported class", "unrecognized", "allowed")
-        if any(words in reason.lower() for words in code):
+        # PyTorch says it in the last sentence of a page of advice, or behind these words
+        lines = str(error).split("WeightsUnpickler error:")[-1].splitlines()
+        code = ("unsupported global", "unsupported class", "unrecognized", "was not an allowed")
+        reason = next((line.strip() for line in lines if any(words in line.lower() for words in code)), "")
+        if reason:
             why = f"it was refused, because reading it could run code ({reason}); `goldenpair import` takes its weights"
         else:
             why = "it is no PyTorch file or is cut off"
