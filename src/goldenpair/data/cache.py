@@ -143,7 +143,7 @@ def decode_once(pictures: Pictures, cache: Cache, progress: Progress | None = No
         )
         return pictures
     folder = Path(cache.dir) if cache.dir else default_folder()
-    links = [link(path) for path in pictures.paths]
+    links = [link(path)[0] for path in pictures.paths]
     packs = open_packs(folder, pictures.height, pictures.width)
     known: dict[str, str] = {}
     for pack in packs:
@@ -154,7 +154,7 @@ def decode_once(pictures: Pictures, cache: Cache, progress: Progress | None = No
         if not (pack.links.keys().isdisjoint(links) and pack.pictures.keys().isdisjoint(hashes)):
             pack.used(now)
     try:
-        new = _fill(pictures, packs, hashes, folder, limit, progress)
+        new = _fill(pictures, packs, links, hashes, folder, limit, progress)
         if new:
             packs.append(open_pack(new))
     except (OSError, ValueError) as error:
@@ -178,17 +178,18 @@ def default_folder() -> Path:
     return base / "goldenpair"
 
 
-def link(path: str) -> str:
-    """What a file's path and state are remembered by, empty if there is no file.
+def link(path: str) -> tuple[str, int]:
+    """What a file's path and state are remembered by, empty if there is no file, and when it changed, in nanoseconds.
 
     More than needed on purpose: where only the number or the time differs, one reading and hashing settles it.
     """
     try:
         state = os.stat(path)
     except (OSError, ValueError):
-        return ""
+        return "", 0
     text = f"{os.path.abspath(path)}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return digest, max(state.st_mtime_ns, state.st_ctime_ns)
 
 
 @dataclass
@@ -205,12 +206,16 @@ class _Looked:
 def _fill(
     pictures: Pictures,
     packs: list[Pack],
+    before: list[str],
     hashes: list[str | None],
     folder: Path,
     limit: float,
     progress: Progress | None,
 ) -> Path | None:
-    """Put what is not in `packs` into a new one and complete `hashes`; the new pack, None if nothing is new."""
+    """Put what is not in `packs` into a new one and complete `hashes`; the new pack, None if nothing is new.
+
+    `before` are the links of all pictures as they were when it was looked for them in `packs`.
+    """
     have = {digest for pack in packs for digest in pack.pictures}
     todo = [number for number, digest in enumerate(hashes) if digest not in have]
     if not todo:
@@ -222,7 +227,7 @@ def _fill(
     with PackWriter(folder, pictures.height, pictures.width) as writer:
         for start in range(0, len(todo), chunk):
             numbers = todo[start : start + chunk]
-            looked = pictures.each(lambda number: _look(pictures, number, have), numbers)
+            looked = pictures.each(lambda number: _look(pictures, number, before[number], have), numbers)
             needed = sum(one.pixels is not None for one in looked) * size + len(numbers) * _INDEX
             make_room(folder, limit - needed)
             if shutil.disk_usage(folder).free < _SPARE + needed:
@@ -245,23 +250,20 @@ def _fill(
         return writer.finish(links, _common_folder(pictures.paths[number] for number in todo))
 
 
-def _look(pictures: Pictures, number: int, have: set[str]) -> _Looked:
+def _look(pictures: Pictures, number: int, before: str, have: set[str]) -> _Looked:
     path = pictures.paths[number]
-    before = link(path)
     try:
         content = read(path)
         digest = hashlib.sha256(content).hexdigest()[:32]
-        state, now = os.stat(path), time.time_ns()
-        # not while it is being changed, and not so soon that a second change could leave the same state
-        settled = link(path) == before and now - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED
+        after, changed = link(path)
+        # not what has changed meanwhile, and not so soon that a second change could leave the same state
+        settled = after == before and time.time_ns() - changed > _SETTLED
         looked = _Looked(digest, before if settled else "")
         if digest not in have:
             looked.pixels = decode(content, pictures.height, pictures.width, path)
             looked.checksum = zlib.crc32(looked.pixels.data)
     except DataError as error:
         return _Looked(error=str(error))
-    except OSError as error:
-        return _Looked(error=f"{path}: not a readable file ({error.strerror})")
     return looked
 
 
