@@ -26,7 +26,7 @@ demo: install
 	@$(BIN)/goldenpair demo demo
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: install
 	@$(BIN)/ruff check .

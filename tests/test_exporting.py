@@ -222,7 +222,7 @@ def test_nothing_is_left_of_a_file_that_fails_the_gate(ready, file, monkeypatch,
     with pytest.raises(RunError, match="was removed"):
         export(ready("export.overwrite=true"))
     left = {path.name: path.read_bytes() for path in file.parent.iterdir()}
-    assert {name for name in left if not name.startswith(("status", "log", "experiment"))} == {
+    assert {name for name in left if not name.startswith(("status", "log", "experiment", ".lock"))} == {
         name for name in there if name.startswith("model")
     }
     assert all(left[name] == there[name] for name in there if name.startswith("model"))

@@ -56,7 +56,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     weights = {str(name).removeprefix(_PREFIX): value for name, value in state.items() if isinstance(value, Tensor)}
     ours = content.get(_OURS)
     if isinstance(ours, dict) and _SUM in ours and ours[_SUM] != _checksum(state):
-        raise CheckpointError(f"checkpoint {file}: it is damaged; its weights are not those that were saved")
+        raise CheckpointError(f"checkpoint {file}: it is damaged (wrong checksum of its weights)")
     if ours is not None and not (isinstance(ours, dict) and {"network", "spec"} <= ours.keys()):
         raise CheckpointError(f"checkpoint {file}: what it says of its own spec is damaged")
     spec = load_spec(ours["network"], ours["spec"]) if ours else None
