@@ -10,6 +10,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -350,6 +351,16 @@ def test_scores_are_the_same_in_another_process(place):
     given += [f"dataset.infer_dataset.images_dir={place.boards.images_dir}"]
     subprocess.run([sys.executable, "-m", "goldenpair", OI, "inference", *given], check=True, capture_output=True)
     assert rows_of(place.folder / "again" / "inference" / "inference.csv") == first
+
+
+def test_scores_are_the_same_on_another_day(place, monkeypatch):
+    place.run("inference")
+    first = rows_of(place.results / "inference" / "inference.csv")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 400 * 86400)
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    place.run("inference")
+    assert rows_of(place.results / "inference" / "inference.csv") == first
 
 
 def test_the_score_is_the_same_the_other_way_round(place):

@@ -354,3 +354,24 @@ def test_a_flipped_bit_of_a_weight_is_noticed(ours, spec):
     ours.write_bytes(content_of_file[:place] + bytes([content_of_file[place] ^ 1]) + content_of_file[place + 1 :])
     with pytest.raises(CheckpointError, match=r"it is damaged \(wrong checksum of its weights\)"):
         read_checkpoint(ours)
+
+
+@pytest.mark.parametrize(
+    ("stamped", "told"),
+    [
+        ({"network": "optical_inspection", "spec": "/etc/passwd"}, "its own spec is damaged"),
+        ({"network": "optical_inspection", "spec": [1]}, "its own spec is damaged"),
+        ({"network": ["a"], "spec": {}}, "its own spec is damaged"),
+        ({"network": "optical_inspection"}, "its own spec is damaged"),
+        ([], "its own spec is damaged"),
+        ({"network": "optical_inspection", "spec": {"results_dir": "${oc.env:HOME}"}}, "its own spec is damaged"),
+        ({"network": "optical_inspection", "spec": {"train": {"num_epoch": 3}}}, "train.num_epoch: unknown key"),
+        ({"network": "crystal_ball", "spec": {}}, "'crystal_ball' is no network"),
+    ],
+)
+def test_what_a_file_says_of_its_spec_leads_nowhere_else(tmp_path, stamped, told):
+    path = tmp_path / "foreign.pth"
+    torch.save({"state_dict": {"model.x": torch.zeros(1)}, "goldenpair": stamped}, path)
+    with pytest.raises(CheckpointError, match=told) as caught:
+        read_checkpoint(path)
+    assert str(path) in str(caught.value) and "root:" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Exported models as they come back: the same number, and nothing that was changed in between."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -11,7 +12,7 @@ import torch
 
 from goldenpair import CheckpointError, InputError, Inspector, evaluate, export, inference
 from goldenpair.checkpoint import load_task, read_checkpoint, save, stamp
-from goldenpair.deployment import is_exported, load_exported, open_onnx
+from goldenpair.deployment import ExportNote, is_exported, load_exported, open_onnx
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
@@ -41,6 +42,12 @@ def exported(made, tmp_path):
 def change(folder, **changes) -> None:
     path = folder / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def sign(folder, **changes) -> None:
+    """Changes as somebody makes them who knows how the file is protected: against accidents, not against them."""
+    note = json.loads((folder / "model.json").read_text()) | changes
+    change(folder, **ExportNote.model_validate(note).signed().model_dump())
 
 
 @pytest.mark.parametrize("batch", [-1, 1, 4])
@@ -118,12 +125,24 @@ def test_a_changed_network_is_refused(exported):
         Inspector(folder)
 
 
-def test_a_changed_recipe_is_refused(exported):
+@pytest.mark.parametrize("both", [False, True])
+def test_a_changed_recipe_is_refused(exported, both):
     folder = exported()
-    recipe = json.loads((folder / "model.json").read_text())["pictures"]
-    change(folder, pictures={**recipe, "mean": [0.5, 0.5, 0.5]})
-    with pytest.raises(CheckpointError, match="'pictures' was changed and no longer says what 'spec' says"):
+    note = json.loads((folder / "model.json").read_text())
+    changes = {"pictures": {**note["pictures"], "mean": [0.5, 0.5, 0.5]}}
+    if both:  # so that the file does not contradict itself
+        note["spec"]["dataset"]["augmentation_config"]["rgb_input_mean"] = [0.5, 0.5, 0.5]
+        changes["spec"] = note["spec"]
+    change(folder, **changes)
+    with pytest.raises(CheckpointError, match=r"model\.json: it was changed; only 'policy' may be changed"):
         Inspector(folder)
+
+
+def test_the_json_file_may_be_written_anew_in_another_layout(exported):
+    folder = exported()
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4, sort_keys=True))
+    assert Inspector(folder).cutoff == 0.05
 
 
 def test_several_mistakes_in_the_json_file_are_all_told(exported):
@@ -180,9 +199,7 @@ def foreign(path, inputs=("input_1", "input_2"), height=16):
 def test_an_onnx_file_of_another_network_is_refused(exported, given):
     folder = exported()
     foreign(folder / "model.onnx", **given)
-    import hashlib
-
-    change(folder, onnx_sha256=hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest())
+    sign(folder, onnx_sha256=hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest())
     with pytest.raises(CheckpointError, match="it is of another network"):
         Inspector(folder)
 
@@ -217,3 +234,23 @@ def test_pictures_that_cannot_be_trusted_are_errors_here_too(made, exported):
     assert inspector.inspect(black, made.files("golden", "R1")).verdict == "ERROR"
     made.files("b1", "R1")[0].write_bytes(b"no picture")
     assert next(iter(inspector.inspect_table(made.csv_path, made.images_dir))).verdict == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("/etc/passwd", "spec"),
+        ([1], "spec"),
+        ({"dataset": {"image_ext": "${oc.env:HOME}"}}, "damaged"),
+        ({"x": 1}, "x: unk"),
+    ],
+)
+def test_the_spec_in_the_file_leads_nowhere_else(exported, spec, told):
+    folder = exported()
+    if isinstance(spec, dict):
+        sign(folder, spec=spec)
+    else:
+        change(folder, spec=spec)
+    with pytest.raises(CheckpointError, match=told) as caught:
+        Inspector(folder)
+    assert "root:" not in str(caught.value)

@@ -3,6 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +19,7 @@ from goldenpair import DataError, Inspector, RunError, SpecError, export
 from goldenpair.checkpoint import save, stamp
 from goldenpair.errors import CheckpointError, InputError
 from goldenpair.exporting import ProofPairs, export_model, prove
+from goldenpair.run import as_yaml
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
@@ -281,6 +286,13 @@ def test_without_any_table_random_pixels_serve_and_that_is_said(ready, caplog):
     assert "proved with random pixels, not with real pairs" in caplog.text
 
 
+def test_tables_that_are_all_missing_are_told_although_those_of_the_training_are_there(ready):
+    spec = ready(*(f"dataset.{split}_dataset.csv_path=no.csv" for split in ("train", "validation", "test", "infer")))
+    save({**torch.load(spec.export.checkpoint, weights_only=True), **stamp(ready())}, Path(spec.export.checkpoint))
+    with pytest.raises(DataError, match="dataset.validation_dataset: .*no.csv"):
+        export(spec)
+
+
 def test_a_large_table_is_proved_on_rows_from_all_over_it_half_of_them_defects(tao_set):
     rows = [(f"b{i}", "golden", "PASS" if i % 4 else "MISSING", "R1") for i in range(400)]
     made = tao_set(rows=rows)
@@ -290,6 +302,46 @@ def test_a_large_table_is_proved_on_rows_from_all_over_it_half_of_them_defects(t
     assert len(chosen) == 64 == len(set(chosen.tolist()))
     assert (chosen % 4 == 0).sum() == 32
     assert chosen.min() == 0 and chosen.max() == 399
+
+
+# accidents
+
+
+def test_a_killed_export_leaves_nothing_that_hinders_the_next(ready, tmp_path):
+    spec = ready(f"export.onnx_file={tmp_path / 'other' / 'model.onnx'}")
+    (tmp_path / "spec.yaml").write_text(as_yaml(spec))
+    program = (
+        "import os, signal, sys, goldenpair.exporting as exporting\n"
+        "exporting.prove = lambda *given: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from goldenpair.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ["optical_inspection", "export", "-e", str(tmp_path / "spec.yaml")]
+    for more in ([], ["export.onnx_file=???"]):  # beside the results, and among them
+        killed = subprocess.run([sys.executable, "-c", program, *words, *more], capture_output=True)
+        assert killed.returncode == -signal.SIGKILL
+    assert not list(tmp_path.rglob("*.onnx")) and len(list(tmp_path.rglob(".model.onnx.*.tmp"))) == 2
+    assert export(spec).onnx_file.is_file()
+    assert export(spec.model_copy(update={"export": spec.export.model_copy(update={"onnx_file": "???"})})).onnx_file
+    assert not list(tmp_path.rglob(".*.tmp"))
+
+
+def test_a_note_that_cannot_be_written_leaves_no_network(ready, file):
+    file.with_suffix(".json").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"model\.json: it is a folder"):
+        export(ready("export.overwrite=true"))
+    assert not file.exists()
+
+
+def test_weights_that_are_not_finite_are_told(ready, tmp_path, file):
+    spec = ready()
+    content = torch.load(tmp_path / "model.pth", weights_only=True)
+    content["state_dict"]["model.fc1.0.bias"][0] = float("nan")
+    del content["goldenpair"]
+    torch.save(content, tmp_path / "model.pth")
+    with pytest.raises(InputError, match="some of its weights are not finite"):
+        export(spec)
+    assert not file.exists()
 
 
 # mistakes

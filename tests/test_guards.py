@@ -16,6 +16,7 @@ from goldenpair.specs.load import SPECS, default_spec
 from goldenpair.tasks import create_task
 
 ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
 PACKAGE = ROOT / "src" / "goldenpair"
 
 LAYERS = [
@@ -145,6 +146,13 @@ def test_functions_are_short():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno + 1 >= 60
     }
     assert not long
+
+
+def test_there_are_at_least_as_many_lines_of_tests_as_of_code():
+    lines = {
+        folder: [path.read_text("utf-8").splitlines() for path in folder.rglob("*.py")] for folder in (PACKAGE, TESTS)
+    }
+    assert sum(map(len, lines[TESTS])) >= sum(map(len, lines[PACKAGE])) > 1000
 
 
 def test_modules_say_what_they_are():

@@ -184,7 +184,7 @@ EUCLIDEAN = {"model.backbone.cls_token": torch.ones(1), "model.fc1.0.weight": to
         ({}, "no model weights"),
         ([torch.ones(1)], "expected a dictionary of weights"),
         (Harm(Path("harm")), "expected a dictionary of weights"),
-        ({"goldenpair": {}, "state_dict": {"a": torch.ones(1)}}, "goldenpair made it; it can be used as it is"),
+        ({"goldenpair": {}, "state_dict": {"a": torch.ones(1)}}, "goldenpair made it, so it needs no import"),
     ],
 )
 def test_what_cannot_be_imported(tmp_path, content, said):

@@ -1,5 +1,6 @@
 """Checkpoints: whole files of tensors and plain data, ours and TAO's, that run no code when they are read."""
 
+import json
 import os
 import pickle
 import shutil
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from goldenpair import __version__
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError, RunError
+from goldenpair.errors import CheckpointError, RunError, SpecError
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
@@ -57,10 +58,29 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     ours = content.get(_OURS)
     if isinstance(ours, dict) and _SUM in ours and ours[_SUM] != _checksum(state):
         raise CheckpointError(f"checkpoint {file}: it is damaged (wrong checksum of its weights)")
-    if ours is not None and not (isinstance(ours, dict) and {"network", "spec"} <= ours.keys()):
-        raise CheckpointError(f"checkpoint {file}: what it says of its own spec is damaged")
-    spec = load_spec(ours["network"], ours["spec"]) if ours else None
+    spec = own_spec(ours, f"checkpoint {file}") if ours is not None else None
     return Checkpoint(file, weights, spec, has_training_state="optimizer_states" in content)
+
+
+def own_spec(content: object, source: str) -> NetworkSpec:
+    """The spec that the file of a model holds, under `network` and `spec`; CheckpointError if it cannot be used.
+
+    The file may be anybody's: nothing is looked up for it, neither another file nor a `${}` reference.
+    """
+    network, spec = (content.get("network"), content.get("spec")) if isinstance(content, dict) else (None, None)
+    try:
+        plain = isinstance(network, str) and isinstance(spec, dict) and "${" not in json.dumps(spec)
+    except (TypeError, ValueError, RecursionError):
+        plain = False
+    if not plain or not isinstance(network, str) or not isinstance(spec, dict):
+        raise CheckpointError(f"{source}: what it says of its own spec is damaged")
+    try:
+        return load_spec(network, spec)
+    except SpecError as error:
+        lines = "\n  ".join(error.problems)
+        raise CheckpointError(
+            f"{source}: its own spec cannot be used; was it made by another version of goldenpair?\n  {lines}"
+        ) from None
 
 
 def stamp(spec: NetworkSpec) -> dict[str, Any]:
@@ -192,7 +212,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _checksum(weights: Mapping[str, Tensor]) -> int:
     found = 0
-    for name in sorted(weights):
+    for name in sorted(name for name, value in weights.items() if isinstance(value, Tensor)):
         raw = weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         found = zlib.crc32(raw.numpy().data, found)
     return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,11 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from goldenpair.checkpoint import refuse_other_pictures
+from goldenpair.checkpoint import own_spec, refuse_other_pictures
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError
 from goldenpair.specs.common import NetworkSpec
-from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ class ExportNote(_Part):
     checkpoint_sha256: str
     versions: dict[str, str]
     spec: dict[str, Any]
+    note_sha256: str = ""
+    """Of everything here but itself and the policy, so that a change is noticed."""
+
+    def signed(self) -> "ExportNote":
+        return self.model_copy(update={"note_sha256": _fingerprint(json.loads(self.model_dump_json()))})
 
 
 class OnnxNetwork(nn.Module):
@@ -169,12 +174,7 @@ def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Ta
             f"exported model {file}: it is not the file that was exported (its SHA-256 is not the one in "
             f"{file.with_suffix('.json').name}); export again"
         )
-    trained = load_spec(note.network, note.spec)
-    if PictureRecipe.of(trained) != note.pictures:
-        raise CheckpointError(
-            f"exported model {file.with_suffix('.json')}: 'pictures' was changed and no longer says what 'spec' says; "
-            "only 'policy' may be changed after the export"
-        )
+    trained = own_spec({"network": note.network, "spec": note.spec}, f"exported model {file}")
     if spec is not None:
         refuse_other_pictures(f"exported model {file}", trained, spec)
     chosen = spec or trained
@@ -205,9 +205,19 @@ def _read_note(path: Path) -> tuple[Path, ExportNote]:
         )
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
-        return file, ExportNote.model_validate(content)
+        note = ExportNote.model_validate(content)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise CheckpointError(f"exported model {beside}: it cannot be used:\n  " + "\n  ".join(lines)) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"exported model {beside}: it cannot be read ({error})") from None
+    if _fingerprint(content) != note.note_sha256:
+        raise CheckpointError(
+            f"exported model {beside}: it was changed; only 'policy' may be changed after the export. Export again"
+        )
+    return file, note
+
+
+def _fingerprint(content: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in content.items() if name not in ("policy", "note_sha256")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -1,9 +1,8 @@
 """Export to ONNX, with proof: a file whose scores are not PyTorch's is not left behind."""
 
+import glob
 import logging
-import os
 import platform
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +32,8 @@ from goldenpair.deployment import (
 )
 from goldenpair.errors import DataError, InputError, RunError
 from goldenpair.metrics import above
-from goldenpair.run import ProgressCallback, without_passphrase, write_text
-from goldenpair.specs.common import NetworkSpec
+from goldenpair.run import ProgressCallback, whole_file, without_passphrase
+from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.deploy import ExportCommon
 from goldenpair.specs.fields import MISSING
 from goldenpair.tasks import Task
@@ -76,36 +75,38 @@ def export_model(spec: NetworkSpec, file: Path, progress: ProgressCallback | Non
             f"checkpoint {wish.checkpoint}: its weights are {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at most; "
             "smaller pictures or fewer lights make a smaller network"
         )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in task.model.state_dict().values()):
+        raise InputError(f"checkpoint {wish.checkpoint}: some of its weights are not finite, so it gives no scores")
     pairs = _pairs(spec, checkpoint.spec, task)
     cutoff, source = spec.cutoff("inference")
-    folder = file.parent / f".{file.name}.{os.getpid()}.tmp"
+    beside = file.with_suffix(".json")
     try:
-        folder.mkdir(parents=True)
-        made = folder / file.name
-        _write(task, made, wish)
-        network = open_onnx(made)
-        note = ExportNote(
-            network=spec.network,
-            onnx_file=file.name,
-            onnx_sha256=sha256(made),
-            inputs=list(network.inputs),
-            outputs=list(network.outputs),
-            batch=network.batch,
-            opset=wish.opset_version,
-            pictures=PictureRecipe.of(spec),
-            policy=Policy(cutoff=cutoff, source=source),
-            proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
-            checkpoint=str(checkpoint.path),
-            checkpoint_sha256=sha256(checkpoint.path),
-            versions=_versions(),
-            spec=without_passphrase(spec),
-        )
-        os.replace(made, file)
-        write_text(file.with_suffix(".json"), note.model_dump_json(indent=1) + "\n")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for left in file.parent.glob(f".{glob.escape(file.name)}.*.tmp"):  # of an export that was killed
+            left.unlink()
+        # the network takes its name first: should the other fail, the two do not fit, which is noticed
+        with whole_file(beside) as noted, whole_file(file) as made:
+            _write(task, made, wish)
+            network = open_onnx(made)
+            note = ExportNote(
+                network=spec.network,
+                onnx_file=file.name,
+                onnx_sha256=sha256(made),
+                inputs=list(network.inputs),
+                outputs=list(network.outputs),
+                batch=network.batch,
+                opset=wish.opset_version,
+                pictures=PictureRecipe.of(spec),
+                policy=Policy(cutoff=cutoff, source=source),
+                proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
+                checkpoint=str(checkpoint.path),
+                checkpoint_sha256=sha256(checkpoint.path),
+                versions=_versions(),
+                spec=without_passphrase(spec),
+            ).signed()
+            noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(f"{file}: it cannot be written ({error})") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return note
 
 
@@ -136,6 +137,11 @@ def _refuse(wish: ExportCommon, file: Path) -> None:
     if file.suffix != ".onnx":
         raise InputError(f"export.onnx_file: {str(file)!r} must end in .onnx")
     there = [str(one) for one in (file, file.with_suffix(".json")) if one.exists()]
+    folders = [one for one in there if Path(one).is_dir()]
+    if folders:
+        raise InputError(
+            f"{folders[0]}: it is a folder, where export would write a file; give another export.onnx_file"
+        )
     if there and not wish.overwrite:
         raise InputError(f"{' and '.join(there)}: there already; export.overwrite=true replaces it")
     absent = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
@@ -225,19 +231,18 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
 
     Where no table is named at all, random pixels have to do. Raises DataError if the spec's tables cannot be used.
     """
-    problems: list[str] = []
-    for source in (spec, trained):
-        for split in _SPLITS if source else ():
-            files = getattr(source.pairs, split) if source else None
-            if files is None or files.csv_path in (MISSING, ""):
+    for source in filter(None, (spec, trained)):
+        problems: list[str] = []
+        for split in _SPLITS:
+            files: SplitFiles = getattr(source.pairs, split)
+            if files.csv_path in (MISSING, ""):
                 continue
             try:
-                table = read_table(files.csv_path, files.images_dir)
-                return _from_table(table, task, spec.pairs.workers)
+                return _from_table(read_table(files.csv_path, files.images_dir), task, spec.pairs.workers)
             except DataError as error:
-                problems += [f"dataset.{split}: {error}"] if source is spec else []
-    if problems:
-        raise DataError("\n  ".join(["no pair was found to prove the exported file with:", *problems]))
+                problems.append(f"dataset.{split}: {error}")
+        if problems and source is spec:  # those of the training may be on another machine
+            raise DataError("\n  ".join(["no pair was found to prove the exported file with:", *problems]))
     log.warning("The spec names no table: the exported file is proved with random pixels, not with real pairs.")
     layout = task.layout
     shape = (2, _PAIRS, len(layout.suffixes), 3, layout.height, layout.width)

@@ -109,7 +109,10 @@ def read_foreign(path: str | Path) -> Foreign:
     if content.get("state_dict_encrypted"):
         raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
     if "goldenpair" in content:
-        raise CheckpointError(f"checkpoint {file}: goldenpair made it; it can be used as it is")
+        raise CheckpointError(
+            f"checkpoint {file}: goldenpair made it, so it needs no import; if it is refused elsewhere, it was changed "
+            "since and must not be trusted"
+        )
     state = content.get("state_dict", content)
     if not isinstance(state, dict):
         raise CheckpointError(f"checkpoint {file}: its state_dict is no dictionary")

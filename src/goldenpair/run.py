@@ -175,7 +175,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         return
     try:
         for left in folder.glob(".*.tmp"):
-            if _LEFT_BEHIND.fullmatch(left.name):
+            if _LEFT_BEHIND.fullmatch(left.name) and left.is_file():
                 left.unlink()
         yield
     finally:
