@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import warnings
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import torch
 
 from goldenpair import CheckpointError, DataError, InputError, RunError, load_spec, train
 from goldenpair.resume import checkpoint_to_resume
-from goldenpair.training import PairModule
+from goldenpair.specs.common import Cudnn
+from goldenpair.training import PairModule, _say_unrepeatable
 
 
 @pytest.fixture
@@ -370,6 +373,30 @@ def test_an_epoch_whose_batches_have_changed_starts_anew(spec_of, boards, caplog
 
 def result_batch_size(change: str) -> int:
     return int(change.split("=")[1]) if "batch_size" in change else 8
+
+
+# what is said
+
+
+@pytest.mark.parametrize("module", ["torch.autograd.graph", "pytorch_lightning.trainer.setup", "goldenpair.tasks"])
+def test_warnings_of_libraries_do_not_reach_the_user_and_ours_do(spec_of, monkeypatch, module):
+    original = PairModule.training_step
+
+    def warning(self, batch, index):
+        warnings.warn_explicit("backward has no deterministic implementation", UserWarning, "x.py", 1, module=module)
+        return original(self, batch, index)
+
+    monkeypatch.setattr(PairModule, "training_step", warning)
+    expected = pytest.warns(UserWarning) if module.startswith("goldenpair") else nullcontext()
+    with expected:
+        train(spec_of("train.num_epochs=1"))
+
+
+@pytest.mark.parametrize(("benchmark", "device", "said"), [(True, "cuda", 1), (False, "cuda", 0), (True, "cpu", 0)])
+def test_benchmark_beside_deterministic_is_said_where_it_counts(caplog, benchmark, device, said):
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        _say_unrepeatable(Cudnn(benchmark=benchmark), [torch.device(device, 0)])
+    assert len(caplog.messages) == said
 
 
 def test_it_learns(spec_of):

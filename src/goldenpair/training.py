@@ -34,7 +34,7 @@ from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.metrics import false_alarm_rate, ranking, working_point
 from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
-from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
 
@@ -241,17 +241,19 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     found = devices(spec.train)
     if spec.train.num_nodes > 1 and found[0].type == "cpu":
         raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
-    refuse_too_few(train, len(found))
+    world = len(found) * spec.train.num_nodes
+    refuse_too_few(train, world)
     if not len(validation.readable()):
         raise DataError(f"validation_dataset: none of its {len(validation)} rows has pictures that can be read")
     seed = spec.train.seed if spec.train.seed >= 0 else secrets.randbelow(2**31)
     torch.manual_seed(seed)
+    _say_unrepeatable(spec.train.cudnn, found)
     task = create_task(spec)
     log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
     resume = _starting_weights(run, task)
     run.write_spec()
     module = PairModule(task, run, train, validation, seed)
-    rows = len(train.readable())
+    rows = len(train.readable()) // world
     steps = rows // min(spec.pairs.batch_size, rows)
     log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not for our users
@@ -285,19 +287,11 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
 
 
 def _train(module: PairModule, trainer: pl.Trainer, stop: PutOff, resume: Path | None) -> None:
-    # the first is Lightning 2.6 on torch 2.13; a folder that is not empty is one that training goes on in, perhaps
-    # without early stopping, or with checkpoints kept elsewhere
-    unasked = (
-        r".*isinstance\(treespec, LeafSpec\)",
-        "Checkpoint directory .* is not empty",
-        "The dirpath has changed from",
-        "Be aware that when using `ckpt_path`, callbacks used",
-    )
     # several processes could not agree where to stop: there a signal ends everything at once
     putting_off = stop.open() if trainer.world_size == 1 else nullcontext()
     with warnings.catch_warnings(), putting_off:
-        for message in unasked:
-            warnings.filterwarnings("ignore", message)
+        # no user can act on what they say; what he can act on is checked and said by us
+        warnings.filterwarnings("ignore", module=r"(torch|pytorch_lightning|lightning_fabric|lightning_utilities)\b")
         try:
             trainer.fit(module, ckpt_path=resume, weights_only=True)
         except SystemExit as end:  # what Lightning makes of an interruption
@@ -341,6 +335,14 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: Put
         enable_progress_bar=bool(callbacks) and isinstance(callbacks[0], EpochBar),
         use_distributed_sampler=False,
     )
+
+
+def _say_unrepeatable(cudnn: Cudnn, on: list[torch.device]) -> None:
+    if cudnn.benchmark and cudnn.deterministic and on[0].type == "cuda":
+        log.warning(
+            "train.cudnn.benchmark is on, so train.cudnn.deterministic cannot hold: the same command may end with "
+            "other weights."
+        )
 
 
 def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
