@@ -84,6 +84,20 @@ def test_a_best_checkpoint_is_not_pruned_whatever_its_name(spec_of, folder):
     assert periodic(folder) == sorted({losses.index(max(losses)), 2})
 
 
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_another_number_of_best_checkpoints_counts_from_the_resumption_on(spec_of, folder, keep):
+    best = ["train.checkpointer.enable_topk=true", "train.checkpointer.monitor=train_loss"]
+    train(spec_of("train.num_epochs=3", *best, "train.checkpointer.save_top_k=3"))
+    train(spec_of("train.num_epochs=5", *best, f"train.checkpointer.save_top_k={keep}"))
+    losses = [
+        json.loads(line)["kpi"]["train_loss"]
+        for line in (folder / "status.json").read_text().splitlines()
+        if "Train metrics" in line
+    ]
+    wanted = set(sorted(range(5), key=losses.__getitem__)[:keep])
+    assert {int(path.stem[-3:]) for path in folder.glob("model_best_*.pth")} == wanted
+
+
 # early stopping
 
 

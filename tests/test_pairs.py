@@ -11,6 +11,7 @@ from scipy.stats import binom
 from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.data.pairs import PairSet, TableLoader, TrainingLoader, ahead, draw_rows
 from goldenpair.data.table import part_pictures, read_table
+from goldenpair.errors import DataError
 from goldenpair.specs.common import Cache
 
 LIGHTS = ("Solder", "White")
@@ -62,8 +63,11 @@ def test_rows_with_a_broken_picture_are_left_out(tao_set, tmp_path, cached):
     made.files("golden", "C1")[1].write_bytes(b"broken")  # rows 1 and 3
     made.files("b3", "R1")[0].write_bytes(b"broken")  # row 4
     pairs = pairs_of(made, tmp_path / "cache" if cached else None)
-    batches = list(TableLoader(pairs, 2))
-    assert [batch.row.tolist() for batch in batches] == [[0], [2]]  # the batch of row 4 alone is passed over
+    loader = TableLoader(pairs, 2)
+    batches = list(loader)
+    # what was tried before is known; else the batch is shorter, but it comes
+    assert [batch.row.tolist() for batch in batches] == ([[0, 2]] if cached else [[0], [2], []])
+    assert len(loader) == len(batches)
     assert all(len(batch.row) == len(batch.sample) == len(batch.golden) == len(batch.label) for batch in batches)
     told = pairs.parts.faults(pairs.pictures.errors, np.arange(5))
     assert [bool(text) for text in told] == [False, True, False, True, True]
@@ -147,14 +151,97 @@ def test_a_batch_larger_than_the_table_is_the_table(tao_set):
     assert len(loader) == 1 and [len(rows) for rows in rows_of(loader)] == [5]
 
 
-def test_a_training_batch_that_lost_all_but_one_pair_is_passed_over(tao_set):
-    made = tao_set()
-    made.files("golden", "R1")[0].write_bytes(b"broken")  # rows 0, 2 and 4
+@pytest.fixture
+def damaged(tao_set):
+    """12 rows, the last 4 of them defects; a function that breaks the sample of a row."""
+    made = tao_set([(f"b{i}", "golden", "PASS" if i < 8 else "BAD", "R1") for i in range(12)])
+
+    def break_row(row: int) -> None:
+        made.files(f"b{row}", "R1")[0].write_bytes(b"broken")
+
+    return made, break_row
+
+
+def test_only_rows_known_to_be_readable_are_drawn_at_their_own_rate(damaged, tmp_path):
+    made, break_row = damaged
+    for row in (0, 1, 8):
+        break_row(row)
+    pairs = pairs_of(made, tmp_path / "cache")
+    left = np.array([2, 3, 4, 5, 6, 7, 9, 10, 11])
+    assert pairs.readable().tolist() == left.tolist()
+    drawn = left[draw_rows(np.array([False] * 6 + [True] * 3), 0.5, 7, 2)]
+    loader = loader_of(pairs, size=4, epoch=2)
+    assert len(loader) == 2 and rows_of(loader) == [drawn[:4].tolist(), drawn[4:8].tolist()]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_row_that_breaks_later_is_replaced_by_one_of_its_kind_whatever_was_read_before(damaged, workers):
+    made, break_row = damaged
+    sound = rows_of(loader_of(pairs_of(made), size=4))
+    for row in (0, 3, 9):
+        break_row(row)
+    table = read_table(made.csv_path, made.images_dir)
+    parts = part_pictures(table, made.layout)
+    pairs = PairSet(parts, Pictures(parts.paths, made.height, made.width, workers), table.is_defect)
+    loader = loader_of(pairs, size=4)
+    found = rows_of(loader)
+    assert len(found) == len(loader) == len(sound) == 3
+    for rows, before in zip(found, sound, strict=True):
+        for row, then in zip(rows, before, strict=True):
+            assert row == then if then not in (0, 3, 9) else row not in (0, 3, 9) and (row < 8) == (then < 8)
+    assert any(row in (0, 3, 9) for row in sum(sound, []))  # the seed draws some of them
+    assert rows_of(loader) == found  # now the errors are known
+    resumed = loader_of(pairs_of(made), size=4)
+    resumed.load_state_dict({**loader.state_dict(), "given": 2})
+    assert rows_of(resumed) == found[2:]
+
+
+def test_where_a_kind_is_lost_the_other_stands_in(damaged):
+    made, break_row = damaged
+    for row in range(8, 12):
+        break_row(row)
+    batches = rows_of(loader_of(pairs_of(made), size=4))
+    assert [len(rows) for rows in batches] == [4, 4, 4] and max(sum(batches, [])) < 8
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_fewer_readable_rows_than_two_for_each_process_are_refused(damaged, tmp_path, cached):
+    made, break_row = damaged
+    for row in range(1, 12):
+        break_row(row)
+    pairs = pairs_of(made, tmp_path / "cache" if cached else None)
+    with pytest.raises(DataError, match="train_dataset: 1 of its 12 rows"):
+        list(loader_of(pairs))
+
+
+def test_an_epoch_with_other_batches_starts_anew_and_says_what_differs(damaged):
+    made, _ = damaged
     pairs = pairs_of(made)
-    for epoch in range(5):
-        drawn = draw_rows(pairs.is_defect, 0.5, 7, epoch).reshape(1, 5)
-        left = [[row for row in rows if row in (1, 3)] for rows in drawn.tolist()]
-        assert rows_of(loader_of(pairs, 5, epoch)) == [rows for rows in left if len(rows) > 1]
+    loader = loader_of(pairs)
+    batches = iter(loader)
+    next(batches), next(batches)
+    state = loader.state_dict()
+    batches.close()
+    assert state["given"] == 2
+    other = TrainingLoader(pairs, 3, 0.25, 8, lambda: 0)
+    other.load_state_dict(state)
+    whole = TrainingLoader(pairs, 3, 0.25, 8, lambda: 0)
+    assert rows_of(other) == rows_of(whole)
+    assert other.other_plan == [
+        "batch size: 2 then, 3 now",
+        "fpratio_sampling: 0.5 then, 0.25 now",
+        "seed: 7 then, 8 now",
+    ]
+    labels = PairSet(pairs.parts, pairs.pictures, ~pairs.is_defect)
+    changed = loader_of(labels)
+    changed.load_state_dict(state)
+    assert [text.split(":")[0] for text in changed.other_plan] == ["checksum of the rows and their labels"]
+    same = loader_of(pairs)
+    same.load_state_dict(state)
+    assert not same.other_plan and rows_of(same) == rows_of(loader_of(pairs))[2:]
+    ended = TrainingLoader(pairs, 3, 0.5, 7, lambda: 0)
+    ended.load_state_dict({**state, "given": 0})  # the end of an epoch: nothing starts anew
+    assert not ended.other_plan
 
 
 def test_processes_take_the_rows_of_one_draw_in_turn(tao_set):

@@ -88,6 +88,15 @@ def test_a_damaged_latest_is_named_and_the_newest_whole_one_serves(spec, folder,
     assert "model_epoch_001_step_00002.pth: it is no PyTorch file or is cut off" in second
 
 
+def test_a_damaged_latest_is_told_once_also_in_a_relative_folder(spec, folder, write, caplog, monkeypatch):
+    write("model_epoch_000_step_00001.pth", 1)
+    point_at(folder / LATEST, write("model_epoch_001_step_00002.pth", 2, "cut"))
+    monkeypatch.chdir(folder.parent)
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        assert chosen(spec, Path(folder.name)) == "model_epoch_000_step_00001.pth"
+    assert len(caplog.messages) == 1
+
+
 def test_a_best_checkpoint_serves_too(spec, folder, write):
     write("model_best_000.pth", 1)
     write("model_best_003.pth", 2)
@@ -261,6 +270,49 @@ def test_steps_that_end_an_epoch_are_saved_after_its_validation(spec_of, unbroke
     resumed = train(spec_of(*wish, f"train.resume_training_checkpoint_path={first}", results="resumed"))
     assert [r["message"] for r in records(resumed.folder)].count("Eval metrics generated.") == 2
     assert_same_end(resumed.checkpoint, unbroken)
+
+
+@posix
+@pytest.mark.parametrize("method", ["training_step", "validation_step"])
+def test_where_only_the_best_are_kept_a_signal_saves_what_the_next_run_goes_on_from(
+    spec_of, steps, monkeypatch, method
+):
+    """Also where the step is not better than the best; the file goes when the next run has something newer."""
+    wish = [f"train.checkpointer.{one}" for one in ("enable_topk=true", "replace_periodic=true", "monitor=train_loss")]
+    whole = train(spec_of(*wish, results="whole"))
+    nth, epoch, step = (steps + 2, 1, steps + 2) if method == "training_step" else (2, 1, 2 * steps)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="stopped by"):
+        at_call(patch, PairModule, method, nth, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        train(spec_of(*wish))
+    folder = Path(spec_of().results_dir) / "train"
+    stopped = f"model_epoch_{epoch:03d}_step_{step:05d}.pth"
+    assert (folder / LATEST).resolve().name == stopped
+    resumed = train(spec_of(*wish))
+    told = [record["message"] for record in records(folder)]
+    assert any(stopped in text for text in told if text.startswith("Resuming training"))
+    assert sorted(path.name for path in folder.glob("*.pth")) == sorted(
+        path.name for path in whole.folder.glob("*.pth")
+    )
+    assert resumed.checkpoint.resolve().name == whole.checkpoint.resolve().name
+    assert_same_end(resumed.checkpoint, whole.checkpoint)
+
+
+@posix
+def test_where_nothing_better_came_the_best_is_the_latest_again_at_the_end(spec_of, steps, monkeypatch):
+    best = ("enable_topk=true", "replace_periodic=true", "monitor=train_loss", "mode=max")
+    wish = [*(f"train.checkpointer.{one}" for one in best), "train.optim.lr=0.001"]
+    whole = train(spec_of(*wish, results="whole"))
+    assert whole.checkpoint.resolve().name == "model_best_000.pth"
+    for nth in (steps + 2, 3):  # stopped twice in the second epoch
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            at_call(patch, PairModule, "training_step", nth, lambda: os.kill(os.getpid(), signal.SIGINT))
+            train(spec_of(*wish))
+        folder = Path(spec_of().results_dir) / "train"
+        assert len(list(folder.glob("model_epoch_*.pth"))) == 1
+    resumed = train(spec_of(*wish))
+    assert not list(folder.glob("model_epoch_*.pth"))
+    assert resumed.checkpoint.resolve().name == "model_best_000.pth"
+    assert_same_end(resumed.checkpoint, whole.checkpoint)
 
 
 @pytest.mark.parametrize("owner", ["save", "point_at"])

@@ -1,7 +1,10 @@
 """Training end to end on small drawn boards: files, names, resume, determinism, and that it learns."""
 
+import csv
 import json
 import math
+import warnings
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from goldenpair import CheckpointError, InputError, RunError, load_spec, train
+from goldenpair import CheckpointError, DataError, InputError, RunError, load_spec, train
 from goldenpair.resume import checkpoint_to_resume
-from goldenpair.training import PairModule
+from goldenpair.specs.common import Cudnn
+from goldenpair.training import PairModule, _say_unrepeatable
 
 
 @pytest.fixture
@@ -241,16 +245,158 @@ def test_fewer_rows_than_a_batch_still_train(spec_of):
     assert records(result.folder)[3]["step"] == 1
 
 
-def test_a_broken_picture_is_left_out_and_said(spec_of, boards_copy, caplog):
-    lines = boards_copy.train_csv.read_text().splitlines()
-    folder, _, _, name = lines[1].split(",")[:4]
-    broken = next((boards_copy.images_dir / folder).glob(f"{name}_*"))
-    broken.write_bytes(broken.read_bytes()[:100])
-    paths = [f"dataset.{split}_dataset.images_dir={boards_copy.images_dir}" for split in ("train", "validation")]
-    with caplog.at_level("WARNING", logger="goldenpair"):
-        result = train(spec_of(*paths))
-    assert "1 could not be used (left out of training)" in caplog.text and broken.name in caplog.text
+@pytest.fixture
+def break_rows(boards_copy):
+    """A function that breaks one picture of the rows of a split that `which` chooses; gives the overrides."""
+
+    def harm(split: str, which) -> list[str]:
+        table = boards_copy.train_csv if split == "train" else boards_copy.validation_csv
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        for i, row in enumerate(rows):
+            if which(i, row):
+                broken = next((boards_copy.images_dir / row["input_path"]).glob(f"{row['object_name']}_*"))
+                broken.write_bytes(broken.read_bytes()[:100])
+        return [f"dataset.{name}_dataset.images_dir={boards_copy.images_dir}" for name in ("train", "validation")]
+
+    return harm
+
+
+def validations(folder: Path) -> int:
+    return [record["message"] for record in records(folder)].count("Eval metrics generated.")
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_a_broken_picture_is_left_out_and_no_validation_is_skipped(spec_of, break_rows, caplog, cache):
+    wish = break_rows("train", lambda i, row: i < 3)
+    few = ["dataset.batch_size=2", "train.early_stopping.enable=true", "train.num_epochs=3"]
+    with caplog.at_level("INFO", logger="goldenpair"):
+        result = train(spec_of(*wish, *few, f"dataset.cache.enable={cache}"))
+    # without a cache only those are met that are drawn
+    assert ("3 could not be used" if cache == "true" else "could not be used (left out of training)") in caplog.text
+    assert ("3 of the" in caplog.text and "their pictures cannot be read" in caplog.text) is (cache == "true")
+    assert validations(result.folder) == 3
     assert math.isfinite(result.metrics["train_loss"])
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_a_validation_batch_without_readable_pictures_is_no_end(spec_of, break_rows, cache):
+    wish = break_rows("validation", lambda i, row: i < 2)
+    few = ["dataset.batch_size=2", f"dataset.cache.enable={cache}"]
+    assert validations(train(spec_of(*wish, *few)).folder) == 2
+
+
+def test_what_is_said_of_the_training_table_is_true_of_its_readable_rows(spec_of, break_rows, boards, caplog):
+    wish = break_rows("train", lambda i, row: row["label"] != "PASS")
+    with boards.train_csv.open(newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    good = labels.count("PASS")
+    with caplog.at_level("INFO", logger="goldenpair"):
+        result = train(spec_of(*wish, "dataset.batch_size=4", "train.num_epochs=1"))
+    assert f"Training on {good} pairs, 0 of them defects." in caplog.text
+    bad = len(labels) - good
+    assert f"{bad} of the {len(labels)} training pairs ({bad} defects) are left out" in caplog.text
+    assert "has no defects that can be read" in caplog.text and "Sampling" not in caplog.text
+    progress = next(record for record in records(result.folder) if record["message"] == "Training loop in progress")
+    assert progress["step"] == good // 4
+
+
+@pytest.mark.parametrize(("cache", "split"), [("true", "train"), ("true", "validation"), ("false", "validation")])
+def test_a_split_without_readable_rows_is_named(spec_of, break_rows, cache, split):
+    wish = break_rows(split, lambda i, row: i > 0 or split == "validation")
+    said = {"train": "train_dataset: 1 of its", "validation": "validation_dataset: none of its"}[split]
+    with pytest.raises(DataError, match=said):
+        train(spec_of(*wish, f"dataset.cache.enable={cache}"))
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_a_monitored_metric_that_broken_pictures_make_undefined_is_named(spec_of, break_rows, cache):
+    wish = break_rows("validation", lambda i, row: row["label"] != "PASS")
+    early = ["train.early_stopping.enable=true", "train.early_stopping.monitor=val_auroc"]
+    with pytest.raises(InputError, match=r"val_auroc .*needs defects and PASS rows"):
+        train(spec_of(*wish, *early, f"dataset.cache.enable={cache}"))
+
+
+# options that change when training goes on
+
+
+@pytest.mark.parametrize(("then", "now"), [("Adam", "SGD"), ("SGD", "Adam")])
+def test_going_on_with_another_optimiser_is_refused_before_anything_is_written(spec_of, then, now):
+    slow = "train.optim.lr=0.0001"
+    folder = train(spec_of(f"train.optim.type={then}", slow, "train.num_epochs=1")).folder
+    before = (folder / "experiment.yaml").read_bytes()
+    with pytest.raises(InputError, match=f"trained with {then}.*asks for {now}.*pretrained_model_path="):
+        train(spec_of(f"train.optim.type={now}", slow))
+    assert (folder / "experiment.yaml").read_bytes() == before
+
+
+def test_a_changed_learning_rate_counts_from_the_resumption_on(spec_of, caplog):
+    first = weights(train(spec_of("train.num_epochs=1")).checkpoint)
+    with caplog.at_level("INFO", logger="goldenpair"):
+        result = train(spec_of("train.optim.lr=0"))
+    after = weights(result.checkpoint)
+    assert "train.optim.lr is 0 from here on; the checkpoint was trained with 0.0005" in caplog.text
+    assert all(torch.equal(first[name], after[name]) for name in first if name.endswith("weight") and "fc1" in name)
+    state = torch.load(result.checkpoint, weights_only=True)["optimizer_states"][0]
+    assert state["param_groups"][0]["lr"] == 0
+
+
+def test_changed_momentum_and_weight_decay_count_too(spec_of):
+    sgd = ["train.optim.type=SGD", "train.optim.lr=0.0001"]
+    train(spec_of(*sgd, "train.num_epochs=1"))
+    result = train(spec_of(*sgd, "train.optim.momentum=0.5", "train.optim.weight_decay=0.25"))
+    (group,) = torch.load(result.checkpoint, weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.0001, 0.5, 0.25)
+
+
+def test_pretrained_weights_do_not_count_where_training_goes_on_and_it_is_said(spec_of, caplog):
+    start = train(spec_of("train.num_epochs=1")).checkpoint
+    with caplog.at_level("INFO", logger="goldenpair"):
+        train(spec_of(f"train.pretrained_model_path={start.with_name('nothing.pth')}"))
+    assert "pretrained_model_path is not read" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["dataset.batch_size=4", "dataset.batch_size=16", "train.seed=99"])
+def test_an_epoch_whose_batches_have_changed_starts_anew(spec_of, boards, caplog, change):
+    wish = ["train.checkpoint_interval=2", "train.checkpoint_interval_unit=step"]
+    folder = train(spec_of(*wish, "train.num_epochs=1", results="first")).folder
+    within = folder / "model_epoch_000_step_00002.pth"
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        result = train(spec_of(f"train.resume_training_checkpoint_path={within}", change))
+    assert "lies within epoch 1" in caplog.text and "starts anew" in caplog.text
+    rows = len(boards.train_csv.read_text().splitlines()) - 1
+    steps = rows // result_batch_size(change)
+    told = [record for record in records(result.folder) if record["message"] == "Training loop in progress"]
+    assert [(one["epoch"], one["step"]) for one in told] == [(0, 2 + steps), (1, 2 + 2 * steps)]
+    assert validations(result.folder) == 2
+
+
+def result_batch_size(change: str) -> int:
+    return int(change.split("=")[1]) if "batch_size" in change else 8
+
+
+# what is said
+
+
+@pytest.mark.parametrize("module", ["torch.autograd.graph", "pytorch_lightning.trainer.setup", "goldenpair.tasks"])
+def test_warnings_of_libraries_do_not_reach_the_user_and_ours_do(spec_of, monkeypatch, module):
+    original = PairModule.training_step
+
+    def warning(self, batch, index):
+        warnings.warn_explicit("backward has no deterministic implementation", UserWarning, "x.py", 1, module=module)
+        return original(self, batch, index)
+
+    monkeypatch.setattr(PairModule, "training_step", warning)
+    expected = pytest.warns(UserWarning) if module.startswith("goldenpair") else nullcontext()
+    with expected:
+        train(spec_of("train.num_epochs=1"))
+
+
+@pytest.mark.parametrize(("benchmark", "device", "said"), [(True, "cuda", 1), (False, "cuda", 0), (True, "cpu", 0)])
+def test_benchmark_beside_deterministic_is_said_where_it_counts(caplog, benchmark, device, said):
+    with caplog.at_level("WARNING", logger="goldenpair"):
+        _say_unrepeatable(Cudnn(benchmark=benchmark), [torch.device(device, 0)])
+    assert len(caplog.messages) == said
 
 
 def test_it_learns(spec_of):

@@ -88,12 +88,11 @@ def train(spec: NetworkSpec) -> TrainResult:
     _check(spec, "train")
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
     with Run(spec, "train") as run:
-        pairs = spec.pairs
         tables = _load_tables(run, "train_dataset", "validation_dataset")
-        _say_sampling(tables["train_dataset"], pairs.fpratio_sampling)
         sets = {split: _pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
         _say_left_out(sets, {split: set() for split in sets})
+        _say_sampling(sets["train_dataset"], spec.pairs.fpratio_sampling)
         from goldenpair.training import fit
 
         module = fit(run, *sets.values())
@@ -240,15 +239,22 @@ def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> Non
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
-def _say_sampling(table: PairTable, ratio: float) -> None:
-    defects, total = int(table.is_defect.sum()), len(table)
+def _say_sampling(train: "PairSet", ratio: float) -> None:
+    is_defect = train.is_defect[train.readable()]
+    defects, total = int(is_defect.sum()), len(is_defect)
     log.info("Training on %d pairs, %d of them defects.", total, defects)
+    lost, lost_defects = len(train) - total, int(train.is_defect.sum()) - defects
+    of_those = " that can be read" if lost else ""
+    if lost:
+        told = (lost, len(train), lost_defects)
+        log.warning("%d of the %d training pairs (%d defects) are left out: their pictures cannot be read.", *told)
     if not defects:
         log.warning(
-            "The training table has no defects: PASS pairs pull together, and nothing teaches what a defect is."
+            f"The training table has no defects{of_those}: PASS pairs pull together, and nothing teaches what a "
+            "defect is."
         )
     elif defects == total:
-        log.warning("The training table has only defects: nothing teaches what a good part is.")
+        log.warning(f"The training table has only defects{of_those}: nothing teaches what a good part is.")
     elif not ratio:
         log.warning("fpratio_sampling is 0: none of the %d defects is ever drawn.", defects)
     else:

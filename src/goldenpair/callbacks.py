@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from goldenpair import checkpoint as checkpoints
 from goldenpair.data.augment import join
 from goldenpair.data.pairs import PairBatch
+from goldenpair.errors import DataError
 from goldenpair.run import Run
 from goldenpair.specs.common import Checkpointer
 from goldenpair.stopping import PutOff
@@ -50,10 +51,12 @@ class PeriodicCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        on_epoch = self._unit == "epoch" and (trainer.current_epoch + 1) % self._every == 0
-        if last or on_epoch or self._on_step(trainer) or self._stop.asked:
+        if self._on_epoch(trainer) or self._on_step(trainer) or self._stop.asked:
             self._save(trainer)
+
+    def _on_epoch(self, trainer: pl.Trainer) -> bool:
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        return last or (self._unit == "epoch" and (trainer.current_epoch + 1) % self._every == 0)
 
     def _on_step(self, trainer: pl.Trainer) -> bool:
         return self._unit == "step" and trainer.global_step % self._every == 0
@@ -77,6 +80,42 @@ class PeriodicCheckpoint(Checkpoint):
         self._written = self._written[-self._keep :]
 
 
+class StopCheckpoint(PeriodicCheckpoint):
+    """Saves only when asked to stop, where the best checkpoints replace the periodic ones.
+
+    The latest link stands for such a file until the run that goes on from it has a new best checkpoint or has ended;
+    then the file is removed.
+    """
+
+    def __init__(self, run: Run, stop: PutOff, best: "BestCheckpoint"):
+        super().__init__(run, stop)
+        self._best, self._keep = best, 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._best.saved_at == trainer.global_step:  # which is what the link stands for now
+            self._remove(trainer)
+        super().on_train_epoch_end(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        best = Path(self._best.best_model_path)
+        if self._written and best.is_file():
+            if trainer.is_global_zero:
+                checkpoints.point_at(self._latest, best)
+            self._remove(trainer)
+
+    def _on_epoch(self, trainer: pl.Trainer) -> bool:
+        return False
+
+    def _on_step(self, trainer: pl.Trainer) -> bool:
+        return False
+
+    def _remove(self, trainer: pl.Trainer) -> None:
+        if trainer.is_global_zero:
+            for name in self._written:
+                (self._folder / name).unlink(missing_ok=True)
+        self._written = []
+
+
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the best checkpoints by a metric; with `latest` the best one is also the latest."""
 
@@ -96,6 +135,21 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter="{epoch" not in wish.filename,
         )
         self._latest = latest
+        self.saved_at: int | None = None
+        """The step that the newest file was saved after, None before this run has saved one."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        # Lightning goes on with as many as it finds, even where save_top_k asks for fewer now
+        ranked = sorted(
+            self.best_k_models, key=lambda path: float(self.best_k_models[path]), reverse=self.mode == "max"
+        )
+        for path in ranked[self.save_top_k :]:
+            del self.best_k_models[path]
+            Path(path).unlink(missing_ok=True)
+        if len(ranked) >= self.save_top_k:
+            self.kth_best_model_path = ranked[self.save_top_k - 1]
+            self.kth_value = self.best_k_models[self.kth_best_model_path]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if _is_news(trainer, str(self.monitor)):
@@ -103,6 +157,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
         super()._save_checkpoint(trainer, filepath)
+        self.saved_at = trainer.global_step
         # now, because what the link stands for may be removed next
         if self._latest and trainer.is_global_zero:
             checkpoints.point_at(self._latest, Path(self.best_model_path))
@@ -172,7 +227,13 @@ def better(monitor: str | None) -> str:
 def _is_news(trainer: pl.Trainer, monitor: str) -> bool:
     """Whether this epoch has measured the metric; else its value is still that of an earlier one."""
     every = trainer.check_val_every_n_epoch or 1
-    return monitor.startswith("train_") or (trainer.current_epoch + 1) % every == 0
+    due = monitor.startswith("train_") or (trainer.current_epoch + 1) % every == 0
+    if due and monitor not in trainer.callback_metrics:
+        raise DataError(
+            f"{monitor} is monitored and has no value in epoch {trainer.current_epoch + 1}: it needs defects and PASS "
+            "rows of validation_dataset whose pictures can be read"
+        )
+    return due
 
 
 class EpochBar(RichProgressBar):

@@ -5,11 +5,14 @@ import os
 import zipfile
 from pathlib import Path
 
+import torch
+
 from goldenpair.checkpoint import Checkpoint, read_checkpoint
 from goldenpair.errors import CheckpointError, InputError
 from goldenpair.specs.common import NetworkSpec
 
 log = logging.getLogger(__name__)
+_MARKS = {"betas": "Adam", "momentum": "SGD"}  # options that only optimisers of one type have
 
 
 def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
@@ -30,6 +33,22 @@ def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
     return _read_whole(path)
 
 
+def refuse_other_optimiser(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """InputError if the checkpoint holds the state of another type of optimiser than this one."""
+    states = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))["optimizer_states"]
+    groups = [group for state in states for group in state["param_groups"]]
+    if not groups:
+        return
+    then, now = ({mark for mark in _MARKS if mark in group} for group in (groups[0], optimizer.defaults))
+    if then != now:
+        names = [" or ".join(_MARKS[mark] for mark in marks) or "another optimiser" for marks in (then, now)]
+        raise InputError(
+            f"train.optim.type: checkpoint {path} was trained with {names[0]}, the spec asks for {names[1]}, which "
+            "cannot go on from its state. Keep the type, or start another training from these weights: give a new "
+            f"results_dir and train.pretrained_model_path={path}"
+        )
+
+
 def _newest_whole(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
     link = folder / spec.latest_checkpoint
     linked = os.path.lexists(link)
@@ -44,7 +63,7 @@ def _newest_whole(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
             )
         return None
     # by time, not by name: an older series in the same folder may have come to a higher epoch
-    others = [path for path in folder.glob("*.pth") if path != link] if linked else tao5
+    others = [path.resolve() for path in folder.glob("*.pth") if path != link] if linked else tao5
     others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     found, problems = None, []
     for path in dict.fromkeys([link.resolve(), *others] if linked else others):

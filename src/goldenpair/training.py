@@ -23,17 +23,18 @@ from goldenpair.callbacks import (
     EarlyStop,
     EpochBar,
     PeriodicCheckpoint,
+    StopCheckpoint,
     StopWhenAsked,
     TensorboardDetails,
     WholeFiles,
 )
-from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader
+from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader, refuse_too_few
 from goldenpair.devices import devices
 from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.metrics import false_alarm_rate, ranking, working_point
-from goldenpair.resume import checkpoint_to_resume
+from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
-from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
 
@@ -42,6 +43,10 @@ log = logging.getLogger(__name__)
 MONITORED = ("train_loss", "train_acc", "train_fpr", "val_loss", "val_acc", "val_fpr", "val_far", "val_auroc")
 """What best checkpoints can be ranked by; val_far is the false-call rate at 100 % capture. All but the losses and
 val_auroc are percent."""
+
+
+_TABLES = {"train": "train_dataset", "val": "validation_dataset"}
+_FROM_SPEC = ("lr", "momentum", "weight_decay")  # of an optimiser, as far as it has them
 
 
 class _Seen:
@@ -129,6 +134,8 @@ class PairModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: PairBatch, _: int) -> None:
+        if not len(batch.row):  # all of its pictures broke after the start
+            return
         loss, score = self.task.loss(self.task.prepare(batch.sample), self.task.prepare(batch.golden), batch.label)
         self._add("val", loss, score, batch)
 
@@ -143,6 +150,8 @@ class PairModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self._epoch_began = perf_counter()  # a run resumed within an epoch has no start of that epoch
+        self._keep_to_spec()
+        self._start_changed_epoch_anew()
         self.run.status("Starting Training Loop.", "STARTED")
 
     def on_train_epoch_start(self) -> None:
@@ -172,6 +181,30 @@ class PairModule(pl.LightningModule):
         self._fresh = {}
         log.info("Epoch %d of %d: %s (%.1f s, %s left)", self.current_epoch + 1, epochs, told, spent, _short(left))
 
+    def _keep_to_spec(self) -> None:
+        """The optimiser's state in a checkpoint brings the options along that it was made with: the spec's count."""
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                for name in _FROM_SPEC:
+                    if name in group and group[name] != optimizer.defaults[name]:
+                        told = (name, optimizer.defaults[name], group[name])
+                        log.info("train.optim.%s is %g from here on; the checkpoint was trained with %g.", *told)
+                        group[name] = optimizer.defaults[name]
+
+    def _start_changed_epoch_anew(self) -> None:
+        """A checkpoint within an epoch counts batches, which means nothing where the epoch has other ones now."""
+        loop, loader = self.trainer.fit_loop, self.trainer.train_dataloader
+        assert isinstance(loader, TrainingLoader)
+        within = loop.restarted_mid_epoch and not loop.epoch_loop.batch_progress.is_last_batch
+        if within and loader.other_plan:
+            log.warning(
+                "The checkpoint lies within epoch %d, whose batches are others now (%s): this epoch starts anew.",
+                self.current_epoch + 1,
+                "; ".join(loader.other_plan),
+            )
+            self._seen["train"] = _Seen()
+            loop.restarting = False
+
     def on_train_end(self) -> None:
         self.run.status("Training loop complete.")
 
@@ -186,7 +219,7 @@ class PairModule(pl.LightningModule):
     def _conclude(self, split: str, message: str) -> None:
         seen, self._seen[split] = self._seen[split], _Seen()
         if not seen.scores:
-            raise RunError(f"no pair of the {split} table could be read")
+            raise DataError(f"{_TABLES[split]}: none of its rows has pictures that can be read")
         found = seen.metrics(split, self._cutoff)
         self.metrics |= found
         self._fresh |= found
@@ -208,26 +241,23 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     found = devices(spec.train)
     if spec.train.num_nodes > 1 and found[0].type == "cpu":
         raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
-    if len(train) < 2 * len(found):
-        raise DataError(f"train_dataset: {len(train)} rows are too few; training needs 2 for each of its devices")
+    world = len(found) * spec.train.num_nodes
+    refuse_too_few(train, world)
+    if not len(validation.readable()):
+        raise DataError(f"validation_dataset: none of its {len(validation)} rows has pictures that can be read")
     seed = spec.train.seed if spec.train.seed >= 0 else secrets.randbelow(2**31)
     torch.manual_seed(seed)
+    _say_unrepeatable(spec.train.cudnn, found)
     task = create_task(spec)
     log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
-    if spec.train.pretrained_model_path:
-        checkpoints.load_weights(task, checkpoints.read_checkpoint(spec.train.pretrained_model_path))
-    resume = checkpoint_to_resume(spec, run.folder)
-    if resume:
-        checkpoints.refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
-        checkpoints.load_weights(task, resume)  # says clearly what does not fit
-        run.status(f"Resuming training from checkpoint: {resume.path}")
-        log.info("Resuming training from checkpoint: %s", resume.path)
+    resume = _starting_weights(run, task)
     run.write_spec()
     module = PairModule(task, run, train, validation, seed)
-    steps = len(train) // min(spec.pairs.batch_size, len(train))
+    rows = len(train.readable()) // world
+    steps = rows // min(spec.pairs.batch_size, rows)
     log.info("Number of steps for training: %d in each of %d epochs", steps, spec.train.num_epochs)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its greetings are not for our users
-    _train(module, _trainer(task, run, found, steps, stop := PutOff()), stop, resume.path if resume else None)
+    _train(module, _trainer(task, run, found, steps, stop := PutOff()), stop, resume)
     if not module.metrics:
         log.warning(
             "Nothing was trained: the checkpoint has its %d epochs already, or early stopping has ended it. Raise "
@@ -238,20 +268,30 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     return module
 
 
+def _starting_weights(run: Run, task: Task) -> Path | None:
+    """Load them into the task's model; the checkpoint that training goes on from, None for a start."""
+    spec, pretrained = run.spec, run.spec.train.pretrained_model_path
+    resume = checkpoint_to_resume(spec, run.folder)
+    if not resume:
+        if pretrained:
+            checkpoints.load_weights(task, checkpoints.read_checkpoint(pretrained))
+        return None
+    checkpoints.refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
+    checkpoints.load_weights(task, resume)  # says clearly what does not fit
+    refuse_other_optimiser(resume.path, task.optimizer())
+    run.status(f"Resuming training from checkpoint: {resume.path}")
+    log.info("Resuming training from checkpoint: %s", resume.path)
+    if pretrained:
+        log.info("train.pretrained_model_path is not read: it counts for the start of a training only.")
+    return resume.path
+
+
 def _train(module: PairModule, trainer: pl.Trainer, stop: PutOff, resume: Path | None) -> None:
-    # the first is Lightning 2.6 on torch 2.13; a folder that is not empty is one that training goes on in, perhaps
-    # without early stopping, or with checkpoints kept elsewhere
-    unasked = (
-        r".*isinstance\(treespec, LeafSpec\)",
-        "Checkpoint directory .* is not empty",
-        "The dirpath has changed from",
-        "Be aware that when using `ckpt_path`, callbacks used",
-    )
     # several processes could not agree where to stop: there a signal ends everything at once
     putting_off = stop.open() if trainer.world_size == 1 else nullcontext()
     with warnings.catch_warnings(), putting_off:
-        for message in unasked:
-            warnings.filterwarnings("ignore", message)
+        # no user can act on what they say; what he can act on is checked and said by us
+        warnings.filterwarnings("ignore", module=r"(torch|pytorch_lightning|lightning_fabric|lightning_utilities)\b")
         try:
             trainer.fit(module, ckpt_path=resume, weights_only=True)
         except SystemExit as end:  # what Lightning makes of an interruption
@@ -272,8 +312,9 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: Put
     wish = train.checkpointer
     if wish.enable_topk:
         latest = run.folder / spec.latest_checkpoint if wish.replace_periodic else None
-        callbacks.append(BestCheckpoint(wish, run.folder, latest))
-    if not (wish.enable_topk and wish.replace_periodic):
+        callbacks.append(best := BestCheckpoint(wish, run.folder, latest))
+        callbacks.append(StopCheckpoint(run, stop, best) if latest else PeriodicCheckpoint(run, stop))
+    else:
         callbacks.append(PeriodicCheckpoint(run, stop))
     callbacks.append(StopWhenAsked(stop))
     return pl.Trainer(
@@ -296,19 +337,28 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: Put
     )
 
 
+def _say_unrepeatable(cudnn: Cudnn, on: list[torch.device]) -> None:
+    if cudnn.benchmark and cudnn.deterministic and on[0].type == "cuda":
+        log.warning(
+            "train.cudnn.benchmark is on, so train.cudnn.deterministic cannot hold: the same command may end with "
+            "other weights."
+        )
+
+
 def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
     checkpointer, early = spec.train.checkpointer, spec.train.early_stopping
     wishes = {"checkpointer": checkpointer.enable_topk and checkpointer.monitor}
     wishes["early_stopping"] = early.enable and early.monitor
-    one_kind = validation.is_defect.all() or not validation.is_defect.any()
+    labels = validation.is_defect[validation.readable()]
+    one_kind = labels.all() or not labels.any()
     problems = []
     for section, monitor in wishes.items():
         if monitor and monitor not in MONITORED:
             problems.append(f"train.{section}.monitor: {monitor!r} is not logged; there is {', '.join(MONITORED)}")
         elif monitor in ("val_far", "val_auroc") and one_kind:
             problems.append(
-                f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset; "
-                "it has one kind only"
+                f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset that can be "
+                "read; it has one kind only"
             )
     if problems:
         raise SpecError("the spec", problems)

@@ -3,9 +3,10 @@
 import logging
 import queue
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from goldenpair.data.cache import Pictures
 from goldenpair.data.table import PartPictures
+from goldenpair.errors import DataError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,11 +47,19 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.is_defect)
 
+    def good(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these rows have no picture that is known to be broken."""
+        return np.array([not text for text in self.parts.faults(self.pictures.errors, rows)], dtype=np.bool_)
+
+    def readable(self) -> NDArray[np.int64]:
+        """The rows that have no picture that is known to be broken."""
+        return np.flatnonzero(self.good(np.arange(len(self))))
+
     def batch(self, rows: NDArray[np.int64]) -> PairBatch:
         """The pairs of these rows, without those that have a picture which cannot be read."""
         sample = self.pictures.read(self.parts.sample[rows])
         golden = self.pictures.read(self.parts.golden[rows])
-        good = np.array([not text for text in self.parts.faults(self.pictures.errors, rows)], dtype=np.bool_)
+        good = self.good(rows)
         if not good.all():
             rows, sample, golden = rows[good], sample[good], golden[good]
         label = torch.from_numpy(self.is_defect[rows].astype(np.float32))
@@ -73,7 +83,9 @@ def draw_rows(is_defect: NDArray[np.bool_], ratio: float, seed: int, epoch: int)
 class TrainingLoader:
     """The batches of the epoch that `epoch` tells when the first is asked for; the last, incomplete one is left out.
 
-    With several processes each takes every `world`-th row, from `rank` on.
+    Rows are drawn from those that are readable when the loader is made. A row that turns out to be broken only later
+    is replaced, so that an epoch always has the same number of batches and each is full. With several processes each
+    takes every `world`-th row, from `rank` on. Raises DataError when fewer than 2 rows for each process are left.
     """
 
     def __init__(
@@ -87,47 +99,112 @@ class TrainingLoader:
         world: int = 1,
     ):
         self.pairs = pairs
-        self.batch_size = min(batch_size, len(pairs) // world)
+        self._rows = pairs.readable()
+        refuse_too_few(pairs, world)
+        self.batch_size = min(batch_size, len(self._rows) // world)
         self._ratio, self._seed, self._epoch = ratio, seed, epoch
         self._rank, self._world = rank, world
         self._given = 0  # batches of the epoch at hand
         self._skip = 0
+        self.other_plan = ["the checkpoint does not tell them"]
+        """How the epoch that a checkpoint was saved in differs from what it is now; empty if it can go on."""
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """How far the epoch is: Lightning keeps it in checkpoints, so that a resumed epoch goes on where it was."""
-        return {"given": self._given % len(self)}
+        return {"given": self._given % len(self), "plan": self._plan()}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self._skip = state["given"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        then, now = state.get("plan", {}), self._plan()
+        differs = [
+            f"{name}: {then.get(name, 'unknown')} then, {now[name]} now" for name in now if then.get(name) != now[name]
+        ]
+        self.other_plan = differs if state["given"] else []
+        self._skip = 0 if differs else state["given"]
+
+    def _plan(self) -> dict[str, int | float]:
+        """What the batches of an epoch depend on beside its number."""
+        facts = np.stack([self._rows, self.pairs.is_defect[self._rows]])
+        return {
+            "batch size": self.batch_size,
+            "readable rows": len(self._rows),
+            "checksum of the rows and their labels": zlib.crc32(facts.astype("<i8").tobytes()),
+            "fpratio_sampling": self._ratio,
+            "seed": self._seed,
+            "processes": self._world,
+        }
 
     def __len__(self) -> int:
-        return len(self.pairs) // self._world // self.batch_size
+        return len(self._rows) // self._world // self.batch_size
 
     def __iter__(self) -> Iterator[PairBatch]:
-        drawn = draw_rows(self.pairs.is_defect, self._ratio, self._seed, self._epoch())
+        epoch = self._epoch()
+        drawn = self._rows[draw_rows(self.pairs.is_defect[self._rows], self._ratio, self._seed, epoch)]
         rows = drawn[self._rank :: self._world]
         batches = rows[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
         self._given, self._skip = self._skip, 0
-        for batch in ahead(map(self.pairs.batch, batches[self._given :])):
+        for batch in ahead(self._full(batches[number], epoch, number) for number in range(self._given, len(self))):
             self._given += 1
-            if len(batch.row) > 1:  # batch norm needs two pairs; this one lost the others to broken pictures
-                yield batch
+            yield batch
+
+    def _full(self, rows: NDArray[np.int64], epoch: int, number: int) -> PairBatch:
+        """The batch of these rows, with another in the place of each that is broken: of its kind, if there is one.
+
+        Which one depends on nothing but the seed, the batch and the files, not on what was read before.
+        """
+        batch = self.pairs.batch(rows)
+        if len(batch.row) == len(rows):
+            return batch
+        # one more than the number: a zero at the end would not tell it from the draw of the epoch
+        draw = np.random.default_rng([self._seed, epoch, self._rank, number + 1])
+        rows, lost = rows.copy(), ~self.pairs.good(rows)
+        is_defect = self.pairs.is_defect
+        for kind in (False, True):
+            places = np.flatnonzero(lost & (is_defect[rows] == kind))
+            like = is_defect[self._rows] == kind
+            candidates = [draw.permutation(self._rows[like]), draw.permutation(self._rows[~like])]
+            if len(places):
+                rows[places] = np.resize(self._first_readable(np.concatenate(candidates), len(places)), len(places))
+        return self.pairs.batch(rows)
+
+    def _first_readable(self, rows: NDArray[np.int64], count: int) -> list[int]:
+        """The first `count` of these rows that can be read, fewer if there are no more."""
+        rows = rows[self.pairs.good(rows)]
+        found: list[int] = []
+        for start in range(0, len(rows), count):
+            found += self.pairs.batch(rows[start : start + count]).row.tolist()
+            if len(found) >= count:
+                break
+        refuse_too_few(self.pairs, self._world)
+        return found[:count]
+
+
+def refuse_too_few(pairs: PairSet, world: int) -> None:
+    """DataError if fewer than 2 rows for each of `world` processes are readable: batch norm needs two pairs."""
+    readable = len(pairs.readable())
+    if readable < 2 * world:
+        raise DataError(
+            f"train_dataset: {readable} of its {len(pairs)} rows have pictures that can be read, which is too few; "
+            "training needs 2 for each of its devices"
+        )
 
 
 class TableLoader:
-    """All rows in table order."""
+    """The readable rows in table order.
+
+    A row that turns out to be broken only later is missing from its batch, which may then be empty.
+    """
 
     def __init__(self, pairs: PairSet, batch_size: int):
         self.pairs = pairs
         self.batch_size = batch_size
+        self._rows = pairs.readable()
 
     def __len__(self) -> int:
-        return -(-len(self.pairs) // self.batch_size)
+        return -(-len(self._rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[PairBatch]:
-        starts = range(0, len(self.pairs), self.batch_size)
-        rows = (np.arange(start, min(start + self.batch_size, len(self.pairs))) for start in starts)
-        return (batch for batch in ahead(map(self.pairs.batch, rows)) if len(batch.row))
+        starts = range(0, len(self._rows), self.batch_size)
+        return ahead(self.pairs.batch(self._rows[start : start + self.batch_size]) for start in starts)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
