@@ -187,11 +187,7 @@ def _default_specs(spec: "NetworkSpec") -> None:
 def _write(path: Path, text: str) -> None:
     from goldenpair.run import write_text
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path}: it cannot be written ({error})") from None
+    write_text(path, text)
     print(f"Wrote {path}")
 
 

@@ -31,7 +31,7 @@ from goldenpair.deployment import (
     open_onnx,
     sha256,
 )
-from goldenpair.errors import DataError, InputError, RunError
+from goldenpair.errors import DataError, InputError, RunError, unwritable
 from goldenpair.metrics import above
 from goldenpair.run import ProgressCallback, without_passphrase, write_text
 from goldenpair.specs.common import NetworkSpec
@@ -103,7 +103,7 @@ def export_model(spec: NetworkSpec, file: Path, progress: ProgressCallback | Non
         os.replace(made, file)
         write_text(file.with_suffix(".json"), note.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        raise DataError(f"{file}: it cannot be written ({error})") from None
+        raise unwritable(file, error) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return note
