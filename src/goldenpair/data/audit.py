@@ -19,6 +19,7 @@ from goldenpair.specs.common import SplitFiles
 UNLABELLED = "infer_dataset"
 """The split that needs no labels, and where a missing picture costs its row the verdict, not the run."""
 _SOUNDS_GOOD = {"PASSED", "PAS", "PASSS", "OK", "GOOD"}
+_STANDS_FOR_NOTHING = {"NAN", "N/A", "#N/A", "NA", "<NA>", "NONE", "NULL"}
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
 Progress = Callable[[int, int], None]
@@ -111,9 +112,11 @@ def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
     blank = {label for label in kinds if not label.strip()}
     near = {label for label in kinds if _NOT_LETTERS.sub("", label).upper() == PASS}
     good = {label for label in kinds if label.strip().upper() in _SOUNDS_GOOD}
-    padded = {label for label in kinds - blank - near - good if label != label.strip()}
+    nothing = {label for label in kinds if label.strip().upper() in _STANDS_FOR_NOTHING}
+    padded = {label for label in kinds - blank - near - good - nothing if label != label.strip()}
     sentences = {
         "label_empty": (blank, "label is empty", True),
+        "label_no_value": (nothing, "label is what programs write for an empty cell (LABELS)", True),
         "label_near_pass": (near, f"label is nearly {PASS} (LABELS); anything but {PASS} means a defect", True),
         "label_sounds_good": (good, f"label sounds good (LABELS), but anything but {PASS} means a defect", False),
         "label_blanks": (padded, "label has blanks around it (LABELS)", False),
