@@ -140,7 +140,7 @@ HEADER = b"input_path,golden_path,label,object_name\n"
         pytest.param(PLAIN.replace(",", "\t").encode(), ["separated by tabs; save it as a CSV file with commas"]),
         pytest.param(
             HEADER.replace(b",", b";") + b"b1;golden;SHIFT, 2 mm;R1\n",
-            ["separated by semicolons", "1 rows do not have the header's 1 cells"],
+            ["separated by semicolons", "1 row does not have the header's 1 cells"],
             id="semicolons and commas",
         ),
         pytest.param(
@@ -160,7 +160,7 @@ HEADER = b"input_path,golden_path,label,object_name\n"
         ),
         pytest.param(
             b"label,label\n1\n\0,2\n",
-            ["column 'label' stands there twice", "1 rows do not have", "line 3 holds a NUL byte"],
+            ["column 'label' stands there twice", "1 row does not have", "line 3 holds a NUL byte"],
             id="all at once",
         ),
     ],

@@ -1,7 +1,7 @@
 """From two pictures to a verdict."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,7 +76,7 @@ class Inspector:
         """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
 
         A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of
-        pictures.
+        pictures, or for what is none.
         """
         try:
             pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
@@ -121,10 +121,12 @@ class Inspector:
         """uint8 [L, 3, H, W]."""
         layout = self._task.layout
         sources: list[Picture]
-        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim == 3):
+        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim != 4):
             sources = [given]
-        else:
+        elif isinstance(given, Iterable):
             sources = list(given)
+        else:  # from a program without types
+            sources = [given]
         strange = [source for source in sources if not isinstance(source, str | Path | bytes | np.ndarray)]
         if strange:
             raise InputError(f"{role}: {type(strange[0]).__name__} is no picture; give a path, bytes or an array")

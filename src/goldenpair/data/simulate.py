@@ -315,10 +315,11 @@ def _spec_text(out: Path, spec: SimulateSpec) -> str:
 
 _YAML = """\
 # Drawn boards, ready for: goldenpair optical_inspection train -e THIS_FILE
+# then, in place of train, for evaluate, inference and export.
 # Its paths start from the folder in which the boards were drawn.
 results_dir: {results}
 model:
-  model_type: Siamese_1  # without batch norms, which need more pairs than these boards have
+  model_type: Siamese_1  # without batch norms between its linear layers: they need more pairs than this
   margin: 2.0
   embedding_vectors: 5
 dataset:
@@ -358,5 +359,7 @@ train:
 evaluate:
   checkpoint: ${{results_dir}}/train/oi_model_latest.pth
 inference:
+  checkpoint: ${{results_dir}}/train/oi_model_latest.pth
+export:
   checkpoint: ${{results_dir}}/train/oi_model_latest.pth
 """

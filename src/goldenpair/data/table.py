@@ -187,7 +187,8 @@ class _Uneven:
         if not self._count:
             return []
         listed = "; ".join(self._first)
-        return [f"{self._count} rows do not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
+        rows = "1 row does" if self._count == 1 else f"{self._count} rows do"
+        return [f"{rows} not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
 
 
 def _header_problems(header: list[str]) -> list[str]:
