@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from goldenpair import run as run_module
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError, SpecError
-from goldenpair.run import Run, as_yaml, progress_bar, results_folder, whole_file, write_text
+from goldenpair.run import Run, as_yaml, results_folder, whole_file, write_text
 from goldenpair.specs.load import default_spec, load_spec
 
 OI = "optical_inspection"
@@ -378,13 +378,6 @@ def test_a_file_that_fails_half_way_keeps_the_old_one(tmp_path):
         raise ValueError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_progress_off_a_terminal_says_nothing(capsys):
-    with progress_bar("Working") as progress:
-        progress(1, 3)
-        progress(3, 3)
-    assert capsys.readouterr().out.strip() == ""
 
 
 @pytest.mark.parametrize(

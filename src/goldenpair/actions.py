@@ -24,7 +24,8 @@ from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
 from goldenpair.metrics import Metrics, Score, measure, short
-from goldenpair.run import Run, progress_bar, whole_file, write_text
+from goldenpair.progress import progress_bar
+from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.fields import MISSING
 

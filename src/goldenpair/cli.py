@@ -193,7 +193,7 @@ def _write(path: Path, text: str) -> None:
 
 def _simulate(given: argparse.Namespace) -> None:
     from goldenpair.data.simulate import simulate
-    from goldenpair.run import progress_bar
+    from goldenpair.progress import progress_bar
     from goldenpair.specs.load import load_section
     from goldenpair.specs.simulate import SimulateSpec
 

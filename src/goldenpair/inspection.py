@@ -19,7 +19,7 @@ from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import score_pictures, score_table
 from goldenpair.metrics import above
-from goldenpair.run import ProgressCallback
+from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
 _BLOCK = 2048  # rows that are in memory at once when a table is streamed
@@ -85,7 +85,7 @@ class Inspector:
         return Verdict.of(score_pictures(self._task, pair[0], pair[1], self._device), self.cutoff)
 
     def inspect_table(
-        self, csv_path: str | Path, images_dir: str | Path, progress: ProgressCallback | None = None
+        self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None
     ) -> list[Verdict]:
         """One verdict for each row of a table, in its order. Raises DataError if the table cannot be used."""
         files = SplitFiles(csv_path=str(csv_path), images_dir=str(images_dir))
@@ -107,7 +107,7 @@ class Inspector:
                 raise DataError(f"table {csv_path}: it has no rows below the header")
             yield from self.verdicts(table)
 
-    def verdicts(self, table: PairTable, progress: ProgressCallback | None = None) -> list[Verdict]:
+    def verdicts(self, table: PairTable, progress: Progress | None = None) -> list[Verdict]:
         """One verdict for each row of a table that was read and checked."""
         pairs = self.spec.pairs
         found = score_table(

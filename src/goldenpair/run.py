@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from goldenpair.errors import DataError, GoldenpairError, InputError, SpecError, writing_to
 from goldenpair.specs.common import NetworkSpec
@@ -24,8 +22,6 @@ from goldenpair.specs.load import without_effect
 from goldenpair.stopping import sigterm_interrupts
 
 log = logging.getLogger("goldenpair")
-ProgressCallback = Callable[[int, int], None]
-"""Called with (done, total) now and then."""
 _LEFT_BEHIND = re.compile(r"\..+\.\d+\.tmp")  # by whole_file, in a run that was killed
 Status = Literal["STARTED", "RUNNING", "SUCCESS", "FAILURE"]
 
@@ -206,20 +202,3 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[ProgressCallback]:
-    """A bar with the time left, on a terminal; elsewhere nothing."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-    )
-    console = Console()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)

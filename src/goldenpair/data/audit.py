@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
 from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, read_table
 from goldenpair.errors import TableError
+from goldenpair.progress import Progress
 from goldenpair.specs.common import SplitFiles
 
 UNLABELLED = "infer_dataset"
@@ -21,9 +22,6 @@ UNLABELLED = "infer_dataset"
 _SOUNDS_GOOD = {"PASSED", "PAS", "PASSS", "OK", "GOOD"}
 _STANDS_FOR_NOTHING = {"NAN", "N/A", "#N/A", "NA", "<NA>", "NONE", "NULL"}
 _NOT_LETTERS = re.compile(r"[\W_]+")
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total) now and then."""
 
 
 def audit(

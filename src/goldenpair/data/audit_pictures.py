@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldenpair.data.audit_files import NumberedRows, Step
 from goldenpair.data.decoding import decode, read, read_size
 from goldenpair.data.faults import Fault
-from goldenpair.data.table import Layout
+from goldenpair.data.table import Layout, evenly
 from goldenpair.errors import DataError
 
 HEADERS = 20_000
@@ -60,7 +60,7 @@ def picture_faults(
     pairs = [pair for pair in pairs if not broken.keys() & {*pair.sample, *pair.golden}]
     faults = []
     if len(layout.lights) > 1:
-        lit = [pairs[place] for place in _spread(len(pairs), LIGHT_ROWS)]
+        lit = [pairs[place] for place in evenly(len(pairs), LIGHT_ROWS)]
         faults += _light_faults(split, rows, lit, layout.lights, broken)
     return _header_faults(split, rows, pairs, sizes, broken) + faults, notes
 
@@ -76,12 +76,8 @@ def _pairs(rows: NumberedRows, chosen: NDArray[np.int64], layout: Layout) -> tup
         start = str(root / table.cells[column][row] / table.cells["object_name"][row])
         return [start + suffix for suffix in layout.suffixes]
 
-    kept = first[_spread(len(first), few)].tolist()
+    kept = first[evenly(len(first), few)].tolist()
     return [_Pair(row, paths("input_path", row), paths("golden_path", row)) for row in kept], total
-
-
-def _spread(count: int, wanted: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
 
 
 def _headers(paths: Iterable[str], step: Step) -> dict[str, tuple[int, int] | str]:

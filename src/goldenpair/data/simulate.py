@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +35,7 @@ from goldenpair.data.drawing import (
 )
 from goldenpair.data.table import PASS
 from goldenpair.errors import DataError, writing_to
+from goldenpair.progress import Progress
 from goldenpair.specs.simulate import SimulateSpec
 
 DEFECTS = ("MISSING", "SHIFTED", "ROTATED", "TOMBSTONE", "BRIDGE", "INSUFFICIENT")
@@ -68,7 +68,7 @@ class _Sample:
     label: str
 
 
-def simulate(out: Path, spec: SimulateSpec, progress: Callable[[int, int], None] | None = None) -> SimulatedSet:
+def simulate(out: Path, spec: SimulateSpec, progress: Progress | None = None) -> SimulatedSet:
     """Draw a set into `out`, which appears when it is complete. `progress` is told how many parts of how many are
     drawn. Raises DataError where `out` holds anything already or may not be written, RunError where the disk is full.
     """
@@ -255,7 +255,7 @@ def _write_pictures(
     spec: SimulateSpec,
     designs: list[Design],
     samples: list[_Sample],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     goldens = [_Sample(_GOLDEN, part, PASS) for part in range(len(designs))]
     for folder in {"golden", *(_board_name(sample.board) for sample in samples)}:
