@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 .PHONY: help install demo test lint docs bench clean
 
 help:
-	@echo "make demo     draw boards, train, evaluate, inspect; pictures in demo/"
+	@echo "make demo     draw boards, train, inspect, evaluate, export; pictures in demo/"
 	@echo "make test     lint, types and all tests"
 	@echo "make lint     ruff and mypy only"
 	@echo "make docs     write the reference of options anew"

@@ -115,6 +115,16 @@ def test_an_empty_label_is_a_fault(faults_of, label):
     assert fault.code == "label_empty" and fault.count == 1 and fault.fatal
 
 
+@pytest.mark.parametrize("label", ["nan", "NaN", "N/A", "NA", "None", "null", "#N/A", "<NA>", " nan "])
+def test_a_label_that_stands_for_an_empty_cell_is_a_fault_and_no_defect(faults_of, label):
+    rows = ["b1,golden,PASS,R1", f"b2,golden,{label},R1", "b3,golden,NANOCRACK,R1"]
+    (fault,) = faults_of(rows)
+    assert fault.code == "label_no_value" and fault.count == 1 and fault.fatal
+    assert repr(label) in fault.what and "empty cell" in fault.what
+    assert fault.examples == ("line 3: R1 in b2",)
+    assert faults_of(rows, split="infer") == ()
+
+
 @pytest.mark.parametrize("label", ["PASSED", "passed", "ok", " Good "])
 def test_a_defect_that_sounds_good_is_warned_about(faults_of, label):
     (fault,) = faults_of([f"b1,golden,{label},R1"])

@@ -423,6 +423,7 @@ def test_cache_clear_removes_its_files_and_no_others(filled, capsys):
     assert cli.main(["cache", "clear", "--dir", str(filled)]) == 0
     assert capsys.readouterr().out == f"Removed 3 files, {size / 1e9:.2f} GB, from {filled}\n"
     assert [path.name for path in filled.iterdir()] == ["mine.txt"]
+    (filled / "mine.txt").unlink()
     assert cli.main(["cache", "clear", "--dir", str(filled)]) == 0
     assert capsys.readouterr().out.startswith("Removed 0 files")
 
@@ -490,6 +491,20 @@ def test_audit_with_fatal_faults_prints_them_once_and_exits_with_2(boards, tmp_p
     assert said.out.count("dataset.num_input: it is 3") == 1 and "label is nearly PASS ('pass')" in said.out
     assert said.err == "error: the data cannot be used: 2 of the faults above are fatal\n"
     assert json.loads((tmp_path / "audit" / "audit.json").read_text())["fatal"] is True
+
+
+def test_one_fatal_fault_is_one(boards, tmp_path, capsys):
+    assert cli.main(["audit", "-e", str(boards.spec_path), f"results_dir={tmp_path}", "dataset.num_input=3"]) == 2
+    assert capsys.readouterr().err == "error: the data cannot be used: 1 of the faults above is fatal\n"
+
+
+@pytest.mark.parametrize("action", ["show", "clear"])
+def test_a_folder_of_others_is_not_taken_for_a_cache(tmp_path, capsys, action):
+    (tmp_path / "theirs.txt").write_text("keep me")
+    assert cli.main(["cache", action, "--dir", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "nothing in this folder is of a cache of goldenpair" in said.err and "Removed" not in said.out
+    assert (tmp_path / "theirs.txt").read_text() == "keep me"
 
 
 def test_audit_with_warnings_only_exits_with_0(boards, tmp_path, capsys):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageFilter, TiffImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from goldenpair.data import decoding
-from goldenpair.data.decoding import LARGEST, as_picture, decode
+from goldenpair.data.decoding import LARGEST, as_picture, decode, read_size
 from goldenpair.errors import DataError
 
 HEIGHT, WIDTH = 9, 14
@@ -198,7 +199,7 @@ def test_a_huge_file_is_not_read(tmp_path):
     with path.open("wb") as file:
         file.write(b"BM")
         file.truncate(10 * LARGEST)  # takes no space
-    with pytest.raises(DataError, match="1000 MB are more than any has"):
+    with pytest.raises(DataError, match=r"^[^:]*a\.bmp: not a readable picture \(1000 MB are more than any has\)$"):
         decode(path, HEIGHT, WIDTH)
 
 
@@ -219,6 +220,75 @@ def test_a_program_that_lets_pillow_invent_rows_gets_no_scores(monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(DataError, match="LOAD_TRUNCATED_IMAGES"):
         decode(saved(smooth(), "PNG"), HEIGHT, WIDTH)
+
+
+# what the header alone tells
+
+NEEDS_PIXELS = {"black", "RGBA", "LA", "RGBA TIFF", "transparent colour", "palette"}
+
+
+@pytest.fixture
+def without_decoding(monkeypatch):
+    for kind in (JpegImageFile, PngImageFile, TiffImagePlugin.TiffImageFile, ImageFile.ImageFile):
+        monkeypatch.setattr(kind, "load", lambda _: pytest.fail("it was decoded"))
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED.keys() - NEEDS_PIXELS))
+def test_the_header_is_refused_in_the_words_of_decoding(tmp_path, case):
+    path = tmp_path / "R1.jpg"
+    path.write_bytes(REFUSED[case][0])
+    with pytest.raises(DataError) as decoded:
+        decode(path, HEIGHT, WIDTH)
+    with pytest.raises(DataError) as looked_at:
+        read_size(path)
+    assert str(looked_at.value) == str(decoded.value)
+
+
+@pytest.mark.parametrize("case", sorted(NEEDS_PIXELS))
+def test_the_header_is_read_without_the_pixels(tmp_path, case, without_decoding):
+    path = tmp_path / "R1.jpg"
+    path.write_bytes(REFUSED[case][0])
+    width, height = read_size(path)
+    assert 6 <= width <= 53 and 6 <= height <= 53
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP"])
+def test_the_size_is_width_and_height(tmp_path, kind, without_decoding):
+    (tmp_path / "R1").write_bytes(saved(smooth(21, 34), kind))
+    assert read_size(tmp_path / "R1") == (34, 21)
+
+
+@pytest.mark.parametrize("added", [0, 100, 5000, 100_000])
+def test_the_end_of_a_jpeg_is_found_behind_what_programs_add(tmp_path, added):
+    content = saved(smooth(300, 300), "JPEG", quality=95)
+    path = tmp_path / "R1.jpg"
+    path.write_bytes(content + bytes(added))
+    assert read_size(path) == (300, 300)
+    path.write_bytes(content[:-2] + bytes(added))
+    with pytest.raises(DataError, match="cut off"):
+        read_size(path)
+
+
+def test_a_tag_behind_the_pixels_of_a_png_turns_it_too(tmp_path):
+    content = turned("PNG")
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    behind = content.index(b"IEND") - 4
+    path = tmp_path / "R1.png"
+    path.write_bytes(content[:start] + content[end:behind] + content[start:end] + content[behind:])
+    assert read_size(path) == (53, 41)
+    with pytest.raises(DataError, match="Orientation is 6"):
+        decode(path, HEIGHT, WIDTH)
+
+
+def test_no_header_of_what_is_missing_huge_or_no_file(tmp_path):
+    for name, said in (("gone.jpg", "there is no such file"), ("", "not a readable file"), ("a\0", "not a readable")):
+        with pytest.raises(DataError, match=said):
+            read_size(f"{tmp_path}/{name}")
+    with (tmp_path / "a.bmp").open("wb") as file:
+        file.truncate(10 * LARGEST)
+    with pytest.raises(DataError, match=r"^[^:]*a\.bmp: not a readable picture \(1000 MB"):
+        read_size(tmp_path / "a.bmp")
 
 
 # cut off

@@ -290,3 +290,20 @@ def test_a_stream_of_nothing_or_without_a_column_is_refused(tao_set, model):
     made.csv_path.write_text("input_path,object_name\nb1,R1\n")
     with pytest.raises(DataError, match="column missing: golden_path"):
         next(inspector.stream_table(made.csv_path, made.images_dir))
+
+
+@pytest.mark.parametrize("strange", [None, 5, 2.5, True, [None] * 2, (5, 6)])
+def test_what_is_no_picture_is_an_input_error(tao_set, model, strange):
+    made = tao_set(lights=("Solder", "White"))
+    inspector, golden = model(made), made.files("golden", "R1")
+    for pair in ((strange, strange), (strange, golden)):
+        with pytest.raises(InputError, match=r"^sample: \w+ is no picture; give a path, bytes or an array"):
+            inspector.inspect(*pair)
+    with pytest.raises(InputError, match=r"^golden: \w+ is no picture"):
+        inspector.inspect(golden, strange)
+
+
+def test_a_grey_array_is_no_picture_of_ours(tao_set, model):
+    made = tao_set()
+    verdict = model(made).inspect(np.full((8, 6), 9, np.uint8), made.files("golden", "R1"))
+    assert verdict.verdict == "ERROR" and "expected uint8 [H, W, 3]" in verdict.error

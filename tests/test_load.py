@@ -263,8 +263,54 @@ def test_a_reference_to_nothing():
     ],
 )
 def test_references_in_a_circle(given):
+    (problem,) = mistakes(given)
+    assert "refers to itself in a circle" in problem and "results_dir" in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        (
+            {"results_dir": "${nothing}", "train": {"results_dir": "${results_dir}/a", "num_epochs": "${results_dir}"}},
+            "results_dir: '${nothing}' refers to nothing in this spec",
+        ),
+        (
+            {"results_dir": "${model_name}", "model_name": "${results_dir}", "train": {"seed": "${model_name}"}},
+            "model_name: '${results_dir}' refers to itself in a circle",
+        ),
+        (
+            {"evaluate": {"checkpoint": "${train.none}", "cutoff": "${train.seed}"}, "train": {"seed": "${train.num}"}},
+            None,  # two causes
+        ),
+    ],
+)
+def test_one_cause_is_told_once_however_many_refer_to_it(given, cause):
     problems = mistakes(given)
-    assert "refers to itself in a circle" in about("results_dir", problems)
+    if cause:
+        assert problems == [cause]
+    else:
+        assert [line.split(":")[0] for line in problems] == ["train.seed", "evaluate.checkpoint"]
+
+
+@pytest.mark.parametrize("action", [None, "train"])
+@pytest.mark.parametrize("text", ["just text", "just\ntwo lines", "'quoted'", "word  # and a comment"])
+def test_a_text_is_no_spec_and_that_is_all(file, text, action):
+    with pytest.raises(SpecError) as caught:
+        load_spec("optical_inspection", file(text), action=action)
+    assert caught.value.problems == ["holds no 'key: value' pairs"]
+
+
+def test_an_empty_section_is_a_spec(file):
+    assert load(file("train:")) == load({})
+
+
+def test_an_empty_value_says_how_to_unset(file):
+    (problem,) = mistakes({}, ["dataset.train_dataset.csv_path="])
+    assert problem == (
+        "dataset.train_dataset.csv_path: it is empty, and must be a text; to unset it, leave it out or write ???"
+    )
+    given = file("dataset: {train_dataset: {csv_path: a.csv, images_dir: b}}")
+    assert load(given, ["dataset.train_dataset.csv_path=???"]).dataset.train_dataset.csv_path == "???"
 
 
 @pytest.mark.parametrize("value", ["${", "${train", "${train.}", "${..}"])

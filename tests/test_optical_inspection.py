@@ -167,7 +167,6 @@ CHOICES = {
     "model.model_type": ["Siamese", "Siamese_1", "Siamese_3"],  # TAO takes any text for Siamese_1
     "model.model_backbone": ["custom"],  # anything else is not implemented in TAO
     "train.optim.type": ["Adam", "SGD"],  # TAO takes any other text for SGD
-    "train.loss": ["contrastive"],  # the only one there is
 }
 LOWER_BOUND = {
     "train.tensorboard.infrequent_logging_frequency": 1,  # 0 divides by zero in TAO
@@ -462,7 +461,7 @@ def test_taos_template_loads():
 
 UNREAD = [
     *("wandb.reinit=true", "wandb.sync_tensorboard=true", "wandb.save_code=true", "encryption_key=secret"),
-    *("model.imagenet_pretrained=true", "train.loss=contrastive"),
+    *("model.imagenet_pretrained=true", "train.loss=foo"),
     *("train.optim.momentum=0.5", "train.optim.weight_decay=0.1"),  # the optimiser is Adam
     *("evaluate.batch_size=3", "inference.batch_size=3", "evaluate.num_nodes=2", "inference.num_nodes=2"),
     *("evaluate.trt_engine=a", "inference.trt_engine=a", "dataset.input_map={b: 1, a: 0}"),

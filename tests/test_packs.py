@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from goldenpair.data import packs
-from goldenpair.data.packs import PackWriter, clear, contents, make_room, open_pack, open_packs
+from goldenpair.data.packs import Contents, PackWriter, clear, contents, make_room, open_pack, open_packs
 from goldenpair.errors import DataError
 
 SHAPE = (3, 5, 4)
@@ -150,3 +150,18 @@ def test_a_file_is_no_folder(tmp_path):
     for look in (contents, clear):
         with pytest.raises(DataError, match="it is no folder"):
             look(tmp_path / "file")
+
+
+def test_a_folder_of_others_is_no_cache(tmp_path):
+    (tmp_path / "passwd").write_text("theirs")
+    for work in (clear, contents):
+        with pytest.raises(DataError, match="nothing in this folder is of a cache of goldenpair"):
+            work(tmp_path)
+    assert (tmp_path / "passwd").read_text() == "theirs"
+    with pytest.raises(DataError, match="it is no folder"):
+        clear(tmp_path / "passwd")
+
+
+def test_an_empty_folder_and_none_are_empty_caches(tmp_path):
+    assert clear(tmp_path) == clear(tmp_path / "none") == (0, 0, 0)
+    assert contents(tmp_path) == contents(tmp_path / "none") == Contents()

@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from filelock import FileLock
 
 from goldenpair import run as run_module
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError, SpecError
-from goldenpair.run import Run, as_yaml, progress_bar, results_folder, whole_file, write_text
+from goldenpair.run import Run, as_yaml, results_folder, whole_file, write_text
 from goldenpair.specs.load import default_spec, load_spec
 
 OI = "optical_inspection"
@@ -379,8 +380,59 @@ def test_a_file_that_fails_half_way_keeps_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_progress_off_a_terminal_says_nothing(capsys):
-    with progress_bar("Working") as progress:
-        progress(1, 3)
-        progress(3, 3)
-    assert capsys.readouterr().out.strip() == ""
+@pytest.mark.parametrize(
+    ("number", "kind", "advice"),
+    [
+        (errno.ENOSPC, RunError, "make room there"),
+        (errno.EDQUOT, RunError, "make room there"),
+        (errno.EACCES, DataError, "permissions"),
+        (errno.EROFS, DataError, "permissions"),
+    ],
+)
+def test_what_the_system_refuses_names_the_file_and_what_to_do(tmp_path, number, kind, advice):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(kind) as caught, whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(number, os.strerror(number))
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ") and os.strerror(number) in said and advice in said
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_above_a_whole_file_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b" / "c.txt", "new")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "new"
+    with pytest.raises(DataError, match=r"c\.txt.d: it cannot be written to"):
+        write_text(tmp_path / "a" / "b" / "c.txt" / "d", "")
+
+
+def test_half_a_line_of_status_is_taken_back(spec, monkeypatch):
+    with (
+        pytest.raises(RunError, match=r"status\.json: it cannot be written to .*make room"),
+        Run(spec(), "train") as run,
+    ):
+        path = run.folder / "status.json"
+        before = path.read_bytes()
+        opened = Path.open
+
+        class Full(io.FileIO):
+            def write(self, data):
+                return super().write(data[: len(data) // 2])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", lambda one, *a, **k: Full(one, "ab") if one == path else opened(one, *a, **k))
+            run.status("Working.")
+    assert path.read_bytes().startswith(before)
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's device that is always full")
+def test_a_log_that_cannot_be_written_stands_in_nobodys_way(spec, capsys):
+    with Run(spec(), "train") as run:
+        handler = next(one for one in logging.getLogger("goldenpair").handlers if isinstance(one, logging.FileHandler))
+        handler.stream.close()
+        handler.stream = open("/dev/full", "w")
+        logging.getLogger("goldenpair").warning("something")
+    assert end(run.folder)[0] == "SUCCESS"
+    assert capsys.readouterr().err == ""

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from pydantic import ValidationError
 
 from goldenpair.data.simulate import COLUMNS, DEFECTS, PASS, SPLITS, SimulatedSet, simulate
 from goldenpair.errors import DataError
+from goldenpair.specs.load import load_spec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.simulate import SimulateSpec
+from goldenpair.tasks import create_task
 
 LIGHTS = ["LowAngleLight", "SolderLight", "UniformLight", "WhiteLight"]
 SMALL = SimulateSpec(boards=5, parts_per_board=8, size=32, defect_share=0.5, image_ext=".png", seed=3)
@@ -203,6 +206,20 @@ def test_a_set_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         simulate(tmp_path / "set", SMALL, stop)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("action", ["train", "evaluate", "inference", "export"])
+def test_the_spec_lacks_nothing_that_an_action_needs(drawn, action):
+    spec = load_spec("optical_inspection", drawn.spec_path, ["evaluate.cutoff=0.4"], action)
+    latest = f"{spec.results_dir}/train/{spec.latest_checkpoint}"
+    assert action == "train" or getattr(spec, action).checkpoint == latest
+
+
+def test_the_spec_says_of_its_network_what_is_true(drawn):
+    said = next(line for line in drawn.spec_path.read_text().splitlines() if "model_type:" in line)
+    network = create_task(load_spec("optical_inspection", drawn.spec_path)).model
+    assert "without batch norms between its linear layers" in said
+    assert not [layer for layer in network.fc1 if isinstance(layer, torch.nn.BatchNorm1d)]
 
 
 @pytest.mark.parametrize(

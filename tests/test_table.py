@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldenpair.data.table import Layout, PairTable, part_pictures, read_blocks, read_table
+from goldenpair.data.table import Layout, PairTable, evenly, part_pictures, read_blocks, read_table
 from goldenpair.errors import DataError, TableError
 from goldenpair.specs.common import Dataset
 
@@ -140,7 +140,7 @@ HEADER = b"input_path,golden_path,label,object_name\n"
         pytest.param(PLAIN.replace(",", "\t").encode(), ["separated by tabs; save it as a CSV file with commas"]),
         pytest.param(
             HEADER.replace(b",", b";") + b"b1;golden;SHIFT, 2 mm;R1\n",
-            ["separated by semicolons", "1 rows do not have the header's 1 cells"],
+            ["separated by semicolons", "1 row does not have the header's 1 cells"],
             id="semicolons and commas",
         ),
         pytest.param(
@@ -160,7 +160,7 @@ HEADER = b"input_path,golden_path,label,object_name\n"
         ),
         pytest.param(
             b"label,label\n1\n\0,2\n",
-            ["column 'label' stands there twice", "1 rows do not have", "line 3 holds a NUL byte"],
+            ["column 'label' stands there twice", "1 row does not have", "line 3 holds a NUL byte"],
             id="all at once",
         ),
     ],
@@ -286,3 +286,13 @@ def test_a_mistake_is_told_with_its_part(tmp_path):
     assert next(parts).cells["object_name"] == ["R1"]
     with pytest.raises(TableError, match="line 4 with 3: b,g,PASS"):
         list(parts)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (5, 9), (7, 1), (100, 7), (20_001, 20_000)])
+def test_places_are_spread_evenly_and_each_is_there_once(count, wanted):
+    places = evenly(count, wanted).tolist()
+    assert len(set(places)) == len(places) == min(count, wanted)
+    assert places == sorted(places) and set(places) <= set(range(count))
+    if len(places) > 1:
+        gaps = np.diff(places)
+        assert places[0] == 0 and places[-1] == count - 1 and gaps.max() - gaps.min() <= 1

@@ -361,7 +361,6 @@ quantize.device | string | cuda
 TYPES = {  # we check what TAO takes as any text
     (OI, "model.model_backbone"): ("categorical", ["custom"]),
     (OI, "train.optim.type"): ("categorical", ["Adam", "SGD"]),
-    (OI, "train.loss"): ("categorical", ["contrastive"]),
     (OI, "model.model_type"): ("categorical", ["Siamese", "Siamese_1", "Siamese_3"]),
     (VCN, "model.backbone.type"): ("categorical", [*BACKBONES, *RADIO]),
     (VCN, "train.segment.loss"): ("categorical", ["ce", "mmiou"]),

@@ -261,7 +261,6 @@ THREE = [f"dataset.segment.augmentation.{name}" for name in ("mean", "std")]
 _CROP = "with_scale_random_crop.scale_range"
 TWO = [
     f"dataset.segment.augmentation.{_CROP}",
-    f"dataset.classify.augmentation_config.{_CROP}",
     "train.classify.cls_weight",
 ]
 
@@ -524,7 +523,7 @@ UNREAD = [
     "dataset.segment.multi_scale_train=false",
     "dataset.segment.augmentation.random_color.color_probability=0.1",
     "dataset.classify.augmentation_config.with_scale_random_crop.enable=false",
-    "dataset.classify.augmentation_config.with_scale_random_crop.scale_range=[1,2]",
+    "dataset.classify.augmentation_config.with_scale_random_crop.scale_range=[1]",
     "dataset.classify.num_classes=3",
     *("train.segment.weights=[1]", "train.optim.monitor_name=val_acc", "train.optim.momentum=0.5"),
     *("export.format=xdl", "evaluate.batch_size=8", "inference.batch_size=8"),

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -21,9 +22,10 @@ from goldenpair import __version__
 from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
-from goldenpair.errors import DataError, RunError, SpecError
+from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
 from goldenpair.metrics import Metrics, Score, measure, short
-from goldenpair.run import Run, progress_bar, whole_file, write_text
+from goldenpair.progress import progress_bar
+from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.fields import MISSING
 
@@ -95,7 +97,12 @@ def train(spec: NetworkSpec) -> TrainResult:
         _say_sampling(sets["train_dataset"], spec.pairs.fpratio_sampling)
         from goldenpair.training import fit
 
-        module = fit(run, *sets.values())
+        try:
+            module = fit(run, *sets.values())
+        except OSError as error:  # of TensorBoard's files: checkpoints name themselves
+            if not no_room(error):
+                raise
+            raise unwritable(f"results folder {run.folder}", error) from None
         _say_left_out(sets, said)  # what only training came across, where nothing was decoded before
         latest = run.folder / spec.latest_checkpoint
         log.info("Checkpoint: %s", latest)
@@ -126,9 +133,15 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         run.status("Test metrics generated.", kpi={**kpi, "defect_acc": tao.defect_acc})
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
         listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in errors.items()]
-        write_text(run.folder / "metrics.json", json.dumps({**metrics.as_dict(), "error_list": listed}, indent=1))
-        _write_verdicts(run.folder / "evaluate.csv", table, verdicts)
-        _write_sheet(run.folder / "contact_sheet.png", spec, table, score, verdicts, metrics)
+        with ExitStack() as files:  # all three of them appear, or none
+
+            def new(name: str) -> Path:
+                return files.enter_context(whole_file(run.folder / name))
+
+            text = json.dumps({**metrics.as_dict(), "error_list": listed}, indent=1)
+            new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
+            _write_verdicts(new("evaluate.csv"), table, verdicts)
+            _write_sheet(new("contact_sheet.png"), spec, table, score, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
         return EvaluateResult(run.folder, metrics, errors)
 
@@ -145,7 +158,8 @@ def inference(spec: NetworkSpec) -> InferenceResult:
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
         verdicts = _inspect(_inspector(spec, run, spec.inference.checkpoint), run, table)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
-        _write_verdicts(result.csv_path, table, verdicts)
+        with whole_file(result.csv_path) as temporary:
+            _write_verdicts(temporary, table, verdicts)
         _refuse_nothing_but_errors(verdicts)
         log.info(
             "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
@@ -198,10 +212,8 @@ def audit(spec: NetworkSpec, spec_path: Path | None = None) -> AuditReport:
         raise SpecError("the spec", [f"dataset: no split has a csv_path; give one to {', '.join(_ACTION_OF)}"])
     folder = Path(spec.results_dir) / "audit" if spec.results_dir else None
     if folder:
-        try:
+        with writing_to(f"results folder {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"results folder {folder}: it cannot be written to ({error})") from None
     misfits = tuple(dict.fromkeys(line for name in splits for line in spec.problems(_ACTION_OF[name])))
     with progress_bar("Checking tables and pictures") as progress:
         _, report = audit_splits(splits, Layout.of(pairs), progress)
@@ -323,7 +335,7 @@ def _write_verdicts(path: Path, table: PairTable, verdicts: Sequence["Verdict"])
     cells[SCORE_COLUMN] = ["" if one.score is None else str(np.float32(one.score)) for one in verdicts]
     cells["verdict"] = [one.verdict for one in verdicts]
     cells["error"] = [one.error for one in verdicts]
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(cells)
         writer.writerows(zip(*cells.values(), strict=True))

@@ -10,14 +10,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from goldenpair import __version__
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError, RunError, SpecError
+from goldenpair.errors import CheckpointError, RunError, SpecError, first_line
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
@@ -132,25 +132,31 @@ def load_weights(task: Task, checkpoint: Checkpoint) -> None:
 def save(content: Mapping[str, Any], path: Path) -> None:
     """Write a checkpoint that appears whole or not at all.
 
-    Raises RunError if it cannot be written, on a full disk for one, or if a weight or the optimiser's state is not
-    finite: nothing could go on from such a checkpoint. What was there before stays.
+    Raises RunError if the disk is full, or if a weight or the optimiser's state is not finite: nothing could go on
+    from such a checkpoint; DataError where nothing may be written. What was there before stays.
     """
     _refuse_poison(content, path)
     if _OURS in content:  # reading a file of PyTorch's tells nothing of a bit that has flipped
         content = {**content, _OURS: {**content[_OURS], _SUM: _checksum(content["state_dict"])}}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:
-            torch.save(dict(content), file)
+            _write(content, file)
             file.flush()
             os.fsync(file.fileno())  # the name must not be on the disk before the content
-    except (OSError, RuntimeError) as error:
+    except RunError as error:
+        if "optimizer_states" not in content:  # no training's
+            raise
+        raise RunError(f"{error}; training goes on from the latest checkpoint when it is started again") from None
+
+
+def _write(content: Mapping[str, Any], file: IO[bytes]) -> None:
+    try:
+        torch.save(dict(content), file)
+    except RuntimeError as error:
         # torch's writer tells of a position; why the system refused stands behind it
-        reason = error if isinstance(error, OSError) else error.__context__ or error
-        raise RunError(
-            f"checkpoint {path}: it cannot be written ({_first_line(reason)}); the earlier ones are as they were, "
-            "and training goes on from the latest when it is started again"
-        ) from None
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise OSError(first_line(error)) from None
 
 
 def _refuse_poison(content: Mapping[str, Any], path: Path) -> None:
@@ -203,7 +209,7 @@ def _read(file: Path) -> dict[str, Any]:
             why = "it is no PyTorch file or is cut off"
         raise CheckpointError(f"checkpoint {file}: {why}") from None
     except _DAMAGED as error:
-        why = f"it is no PyTorch file or is cut off ({_first_line(error)})"
+        why = f"it is no PyTorch file or is cut off ({first_line(error)})"
         raise CheckpointError(f"checkpoint {file}: {why}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint {file}: expected a dictionary, found {type(content).__name__}")
@@ -216,10 +222,6 @@ def _checksum(weights: Mapping[str, Tensor]) -> int:
         raw = weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         found = zlib.crc32(raw.numpy().data, found)
     return found
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def refuse_other_pictures(source: str, trained: NetworkSpec | None, spec: NetworkSpec) -> None:

@@ -165,7 +165,7 @@ def _audit(given: argparse.Namespace) -> None:
     report.show(_console())
     if report.fatal:
         kinds = sum(fault.fatal for fault in report.faults)
-        raise DataError(f"the data cannot be used: {kinds} of the faults above are fatal")
+        raise DataError(f"the data cannot be used: {kinds} of the faults above {'is' if kinds == 1 else 'are'} fatal")
 
 
 def _console() -> "Console":
@@ -187,17 +187,13 @@ def _default_specs(spec: "NetworkSpec") -> None:
 def _write(path: Path, text: str) -> None:
     from goldenpair.run import write_text
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path}: it cannot be written ({error})") from None
+    write_text(path, text)
     print(f"Wrote {path}")
 
 
 def _simulate(given: argparse.Namespace) -> None:
     from goldenpair.data.simulate import simulate
-    from goldenpair.run import progress_bar
+    from goldenpair.progress import progress_bar
     from goldenpair.specs.load import load_section
     from goldenpair.specs.simulate import SimulateSpec
 
@@ -217,13 +213,17 @@ def _cache(given: argparse.Namespace) -> None:
     folder = Path(given.dir) if given.dir else default_folder()
     if given.action == "clear":
         gone, freed, stayed = clear(folder)
-        print(f"Removed {gone} files, {freed / 1e9:.2f} GB, from {folder}")
+        print(f"Removed {_files(gone)}, {freed / 1e9:.2f} GB, from {folder}")
         if stayed:
-            raise RunError(f"{stayed} files in {folder} are in use or may not be removed, and stay")
+            raise RunError(f"{folder}: {_files(stayed)} in use, or not to be removed by you; left there")
         return
     from goldenpair.report import cache_table
 
     _console().print(cache_table(folder, contents(folder)))
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _import(given: argparse.Namespace) -> None:
@@ -292,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")
     _debug(command)
-    command = commands.add_parser("demo", help="simulate, train, evaluate and inspect, in a few minutes")
+    command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
     _debug(command)
     return parser

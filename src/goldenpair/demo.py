@@ -1,6 +1,7 @@
-"""The whole way in a few minutes: draw boards, train, choose a cutoff, evaluate, inspect. `make demo` runs it."""
+"""The whole way in a few minutes: draw boards, train, choose a cutoff, inspect, evaluate, export (`make demo`)."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -40,6 +41,10 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
     cutoff = f"evaluate.cutoff={short(_cutoff(results / 'choose' / 'metrics.json'))}"
     _do("optical_inspection", "inference", *spec, *small, cutoff)
     _do("optical_inspection", "evaluate", *spec, *small, cutoff)
+    if find_spec("onnx") and find_spec("onnxruntime"):
+        _do("optical_inspection", "export", *spec, *small, cutoff)
+    else:
+        print("\nNot shown is the export to ONNX, which needs: pip install 'goldenpair[onnx]'")
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'},")
     print(f"then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from goldenpair.checkpoint import own_spec, refuse_other_pictures
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError, InputError
+from goldenpair.errors import CheckpointError, InputError, first_line
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
 
@@ -140,8 +140,7 @@ def open_onnx(file: Path) -> OnnxNetwork:
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no common base but this
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"exported model {file}: ONNX Runtime cannot use it ({reason})") from None
+        raise CheckpointError(f"exported model {file}: ONNX Runtime cannot use it ({first_line(error)})") from None
     return OnnxNetwork(session)
 
 

@@ -8,6 +8,12 @@ GoldenpairError
 └── RunError            the input was fine and the work failed all the same: exit code 1
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class GoldenpairError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -52,3 +58,33 @@ class CheckpointError(InputError):
 
 class RunError(GoldenpairError, RuntimeError):
     """The work failed although the input was fine."""
+
+
+@contextmanager
+def writing_to(place: object) -> Iterator[None]:
+    """Around the writing of a file or a folder: what the system refuses becomes an error that names `place`.
+
+    Raises RunError where there is no room, DataError where nothing may be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(place, error) from None
+
+
+def unwritable(place: object, error: OSError) -> GoldenpairError:
+    """What `writing_to` raises."""
+    said = f"{place}: it cannot be written to ({first_line(error)})"
+    if no_room(error):
+        return RunError(f"{said}; make room there, or write to another disk. What was complete before stays as it was")
+    return DataError(f"{said}; see to the folder and its permissions, or name another one")
+
+
+def no_room(error: OSError) -> bool:
+    return error.errno in _NO_ROOM
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line, whatever it says."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return (reason or str(error).strip() or type(error).__name__).splitlines()[0]

@@ -10,7 +10,7 @@ from torch import Tensor
 from goldenpair.data.cache import Pictures
 from goldenpair.data.pairs import ahead
 from goldenpair.data.table import PairTable, part_pictures
-from goldenpair.run import ProgressCallback
+from goldenpair.progress import Progress
 from goldenpair.tasks import Task
 
 
@@ -29,7 +29,7 @@ def score_table(
     *,
     batch_size: int,
     workers: int,
-    progress: ProgressCallback | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
     """Score every row of a table. A picture that cannot be read costs its rows their score, never the run.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.cache import Pictures
-from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, part_pictures, read_table
+from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, evenly, part_pictures, read_table
 from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
@@ -30,9 +30,10 @@ from goldenpair.deployment import (
     open_onnx,
     sha256,
 )
-from goldenpair.errors import DataError, InputError, RunError
+from goldenpair.errors import DataError, InputError, RunError, unwritable
 from goldenpair.metrics import above
-from goldenpair.run import ProgressCallback, whole_file, without_passphrase
+from goldenpair.progress import Progress
+from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.deploy import ExportCommon
 from goldenpair.specs.fields import MISSING
@@ -59,7 +60,7 @@ class ProofPairs:
     origin: str
 
 
-def export_model(spec: NetworkSpec, file: Path, progress: ProgressCallback | None = None) -> ExportNote:
+def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None) -> ExportNote:
     """Write the checkpoint of `spec.export` as `file` (ONNX) and beside it the JSON file that describes it.
 
     Both appear only if ONNX Runtime gives PyTorch's scores on pairs of the spec's tables, within TOLERANCE and
@@ -106,13 +107,11 @@ def export_model(spec: NetworkSpec, file: Path, progress: ProgressCallback | Non
             ).signed()
             noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
     except OSError as error:
-        raise DataError(f"{file}: it cannot be written ({error})") from None
+        raise unwritable(file, error) from None
     return note
 
 
-def prove(
-    task: Task, exported: Task, pairs: ProofPairs, cutoff: float, progress: ProgressCallback | None = None
-) -> Proof:
+def prove(task: Task, exported: Task, pairs: ProofPairs, cutoff: float, progress: Progress | None = None) -> Proof:
     """Compare the scores of two tasks at every number of pairs in BATCHES; RunError if they are not the same."""
     count = len(pairs.sample)
     wanted = _scores(task, pairs, max(BATCHES))
@@ -271,10 +270,7 @@ def _spread(table: PairTable) -> NDArray[np.int64]:
     labels = np.array(table.cells.get("label", [PASS] * len(table)))
     defects, passes = np.flatnonzero(labels != PASS), np.flatnonzero(labels == PASS)
     wished = min(len(defects), max(_PAIRS // 2, _PAIRS - len(passes)))
-    chosen = [
-        kind[np.linspace(0, len(kind) - 1, min(count, len(kind))).astype(np.int64)]
-        for kind, count in ((defects, wished), (passes, _PAIRS - wished))
-    ]
+    chosen = [kind[evenly(len(kind), count)] for kind, count in ((defects, wished), (passes, _PAIRS - wished))]
     return np.sort(np.concatenate(chosen))
 
 

@@ -1,7 +1,7 @@
 """From two pictures to a verdict."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import score_pictures, score_table
 from goldenpair.metrics import above
-from goldenpair.run import ProgressCallback
+from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
 _BLOCK = 2048  # rows that are in memory at once when a table is streamed
@@ -76,7 +76,7 @@ class Inspector:
         """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
 
         A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of
-        pictures.
+        pictures, or for what is none.
         """
         try:
             pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
@@ -85,7 +85,7 @@ class Inspector:
         return Verdict.of(score_pictures(self._task, pair[0], pair[1], self._device), self.cutoff)
 
     def inspect_table(
-        self, csv_path: str | Path, images_dir: str | Path, progress: ProgressCallback | None = None
+        self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None
     ) -> list[Verdict]:
         """One verdict for each row of a table, in its order. Raises DataError if the table cannot be used."""
         files = SplitFiles(csv_path=str(csv_path), images_dir=str(images_dir))
@@ -107,7 +107,7 @@ class Inspector:
                 raise DataError(f"table {csv_path}: it has no rows below the header")
             yield from self.verdicts(table)
 
-    def verdicts(self, table: PairTable, progress: ProgressCallback | None = None) -> list[Verdict]:
+    def verdicts(self, table: PairTable, progress: Progress | None = None) -> list[Verdict]:
         """One verdict for each row of a table that was read and checked."""
         pairs = self.spec.pairs
         found = score_table(
@@ -121,10 +121,12 @@ class Inspector:
         """uint8 [L, 3, H, W]."""
         layout = self._task.layout
         sources: list[Picture]
-        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim == 3):
+        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim != 4):
             sources = [given]
-        else:
+        elif isinstance(given, Iterable):
             sources = list(given)
+        else:  # from a program without types
+            sources = [given]
         strange = [source for source in sources if not isinstance(source, str | Path | bytes | np.ndarray)]
         if strange:
             raise InputError(f"{role}: {type(strange[0]).__name__} is no picture; give a path, bytes or an array")

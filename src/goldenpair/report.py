@@ -13,7 +13,6 @@ from rich.table import Table
 
 from goldenpair.data.packs import Contents
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
-from goldenpair.run import whole_file
 from goldenpair.specs.common import Cache
 
 TILE = 88
@@ -143,8 +142,7 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         said = row.kind.upper() if row.kind != "right" else "right"
         draw.text((places[2], top + 22), f"{said}; labelled {row.label}", colour, small)
         draw.text((places[2], top + 40), row.name, (90, 90, 90), small)
-    with whole_file(path) as temporary:
-        page.save(temporary, "PNG")
+    page.save(path, "PNG")
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,17 +15,13 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from goldenpair.errors import DataError, InputError, SpecError
+from goldenpair.errors import DataError, GoldenpairError, InputError, SpecError, writing_to
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import without_effect
 from goldenpair.stopping import sigterm_interrupts
 
 log = logging.getLogger("goldenpair")
-ProgressCallback = Callable[[int, int], None]
-"""Called with (done, total) now and then."""
 _LEFT_BEHIND = re.compile(r"\..+\.\d+\.tmp")  # by whole_file, in a run that was killed
 Status = Literal["STARTED", "RUNNING", "SUCCESS", "FAILURE"]
 
@@ -49,11 +45,11 @@ class Run:
 
     def __enter__(self) -> "Run":
         with ExitStack() as stack:
-            with _writing_to(self.folder):
+            with writing_to(f"results folder {self.folder}"):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if self._writes:
                     stack.enter_context(_alone_in(self.folder))
-                self._handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
+                self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8")
             stack.callback(self._handler.close)
             self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self._handler)
@@ -84,7 +80,7 @@ class Run:
                         log.name, logging.ERROR, __file__, 0, "The action failed", (), (type(error), error, trace)
                     )
                 )
-            with suppress(DataError):  # a full disk must not hide why the action failed
+            with suppress(GoldenpairError):  # a full disk must not hide why the action failed
                 self.status(message, "FAILURE")
 
     def write_spec(self) -> None:
@@ -93,8 +89,7 @@ class Run:
         It replaces that of an earlier run, so it is called when nothing can be refused any more.
         """
         if self._writes:
-            with _writing_to(self.folder):
-                write_text(self.folder / "experiment.yaml", as_yaml(self.spec))
+            write_text(self.folder / "experiment.yaml", as_yaml(self.spec))
 
     def status(
         self,
@@ -116,11 +111,19 @@ class Run:
             "message": message,
             **({"kpi": self._kpi} if self._kpi else {}),
         }
-        if not self._writes:
-            return
-        path = self.folder / "status.json"
-        with _writing_to(self.folder), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        if self._writes:
+            _append(self.folder / "status.json", json.dumps(record) + "\n")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that never stands in the way: where the disk is full, what fails is the writing of a result."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def results_folder(spec: NetworkSpec, action: str) -> Path:
@@ -144,17 +147,18 @@ def as_yaml(spec: NetworkSpec) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file that appears whole or not at all; raises what `whole_file` raises."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-@contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"results folder {folder}: it cannot be written to ({error})") from None
+def _append(path: Path, line: str) -> None:
+    content = line.encode()
+    with writing_to(path), path.open("ab", buffering=0) as file:
+        end = file.tell()
+        if file.write(content) < len(content):  # the disk is full, and half a line would spoil the file
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager
@@ -184,27 +188,17 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; it takes the true name when the block ends well."""
+    """A temporary name beside `path` to write to; it takes the true name when the block ends well.
+
+    Folders above it are made. Raises RunError where the disk is full and DataError where nothing may be written; then
+    what was there before stays.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[ProgressCallback]:
-    """A bar with the time left, on a terminal; elsewhere nothing."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-    )
-    console = Console()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goldenpair.errors import CheckpointError
+from goldenpair.errors import CheckpointError, first_line
 
 _DTYPES = {
     "BFloat16Storage": torch.bfloat16,
@@ -175,5 +175,5 @@ class ForeignFile:
         return found
 
     def _refusal(self, why: BaseException | str) -> CheckpointError:
-        said = (str(why) or type(why).__name__).splitlines()[0]
+        said = why if isinstance(why, str) else first_line(why)
         return CheckpointError(f"checkpoint {self.path}: it is no PyTorch file or is cut off ({said})")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -14,15 +14,14 @@ from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
 from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, read_table
 from goldenpair.errors import TableError
+from goldenpair.progress import Progress
 from goldenpair.specs.common import SplitFiles
 
 UNLABELLED = "infer_dataset"
 """The split that needs no labels, and where a missing picture costs its row the verdict, not the run."""
 _SOUNDS_GOOD = {"PASSED", "PAS", "PASSS", "OK", "GOOD"}
+_STANDS_FOR_NOTHING = {"NAN", "N/A", "#N/A", "NA", "<NA>", "NONE", "NULL"}
 _NOT_LETTERS = re.compile(r"[\W_]+")
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total) now and then."""
 
 
 def audit(
@@ -111,9 +110,11 @@ def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
     blank = {label for label in kinds if not label.strip()}
     near = {label for label in kinds if _NOT_LETTERS.sub("", label).upper() == PASS}
     good = {label for label in kinds if label.strip().upper() in _SOUNDS_GOOD}
-    padded = {label for label in kinds - blank - near - good if label != label.strip()}
+    nothing = {label for label in kinds if label.strip().upper() in _STANDS_FOR_NOTHING}
+    padded = {label for label in kinds - blank - near - good - nothing if label != label.strip()}
     sentences = {
         "label_empty": (blank, "label is empty", True),
+        "label_no_value": (nothing, "label is what programs write for an empty cell (LABELS)", True),
         "label_near_pass": (near, f"label is nearly {PASS} (LABELS); anything but {PASS} means a defect", True),
         "label_sounds_good": (good, f"label sounds good (LABELS), but anything but {PASS} means a defect", False),
         "label_blanks": (padded, "label has blanks around it (LABELS)", False),

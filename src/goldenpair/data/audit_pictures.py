@@ -1,6 +1,5 @@
 """What the pictures themselves tell without being decoded: sizes, damage, and lights that stand for one another."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from goldenpair.data.audit_files import NumberedRows, Step
-from goldenpair.data.decoding import decode
+from goldenpair.data.decoding import decode, read, read_size
 from goldenpair.data.faults import Fault
-from goldenpair.data.table import Layout
+from goldenpair.data.table import Layout, evenly
 from goldenpair.errors import DataError
 
 HEADERS = 20_000
@@ -62,7 +60,7 @@ def picture_faults(
     pairs = [pair for pair in pairs if not broken.keys() & {*pair.sample, *pair.golden}]
     faults = []
     if len(layout.lights) > 1:
-        lit = [pairs[place] for place in _spread(len(pairs), LIGHT_ROWS)]
+        lit = [pairs[place] for place in evenly(len(pairs), LIGHT_ROWS)]
         faults += _light_faults(split, rows, lit, layout.lights, broken)
     return _header_faults(split, rows, pairs, sizes, broken) + faults, notes
 
@@ -78,12 +76,8 @@ def _pairs(rows: NumberedRows, chosen: NDArray[np.int64], layout: Layout) -> tup
         start = str(root / table.cells[column][row] / table.cells["object_name"][row])
         return [start + suffix for suffix in layout.suffixes]
 
-    kept = first[_spread(len(first), few)].tolist()
+    kept = first[evenly(len(first), few)].tolist()
     return [_Pair(row, paths("input_path", row), paths("golden_path", row)) for row in kept], total
-
-
-def _spread(count: int, wanted: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
 
 
 def _headers(paths: Iterable[str], step: Step) -> dict[str, tuple[int, int] | str]:
@@ -91,8 +85,7 @@ def _headers(paths: Iterable[str], step: Step) -> dict[str, tuple[int, int] | st
     todo = list(paths)
     chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
     found: dict[str, tuple[int, int] | str] = {}
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that it is large we say ourselves
+    with ThreadPoolExecutor(_THREADS) as pool:
         for chunk, headers in zip(chunks, pool.map(lambda some: [_header(one) for one in some], chunks), strict=True):
             found.update(zip(chunk, headers, strict=True))
             step(len(chunk))
@@ -101,14 +94,9 @@ def _headers(paths: Iterable[str], step: Step) -> dict[str, tuple[int, int] | st
 
 def _header(path: str) -> tuple[int, int] | str:
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                return f"{path}: its pixels have more than 8 bits ({image.mode}); save it with 8 bits"
-            return image.size
-    except UnidentifiedImageError:
-        return f"{path}: not a readable picture (no format that Pillow knows)"
-    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
-        return f"{path}: not a readable picture ({error})"
+        return read_size(path)
+    except DataError as error:
+        return str(error)
 
 
 def _header_faults(
@@ -195,9 +183,9 @@ def _tiny(paths: list[str], twins: dict[str, None], broken: dict[str, str]) -> N
     pictures = []
     for path in paths:
         try:
-            content = Path(path).read_bytes()
+            content = read(path)
             pictures.append(decode(content, _TINY, _TINY, path))
-        except (OSError, DataError) as error:
+        except DataError as error:
             broken[path] = str(error)
             return None
         if content in contents:

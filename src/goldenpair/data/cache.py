@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from goldenpair.data.decoding import decode, read
 from goldenpair.data.packs import Pack, PackWriter, make_room, open_pack, open_packs
 from goldenpair.errors import DataError
+from goldenpair.progress import Progress
 from goldenpair.specs.common import Cache
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,6 @@ _CHUNK, _CHUNK_BYTES = 256, 2**26  # pictures decoded before they are written
 _INDEX = 150  # bytes that a picture and its link take at most in a pack beside its pixels
 _SPARE = 1e9  # bytes of the disk that are left to others
 _SETTLED = 2e9  # nanoseconds after which another change of a file shows in its time, on every file system
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total) now and then."""
 
 
 class Pictures:

@@ -23,7 +23,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from goldenpair.errors import DataError
+from goldenpair.errors import DataError, first_line
 
 if sys.platform != "win32":
     import fcntl
@@ -224,7 +224,7 @@ def contents(folder: Path) -> Contents:
 def clear(folder: Path) -> tuple[int, int, int]:
     """Remove everything but what other processes are writing; how many files and bytes went, and how many stayed.
 
-    Raises DataError if `folder` is no folder.
+    Raises DataError if `folder` is no folder, or one of somebody else's.
     """
     _check_folder(folder)
     gone = freed = stayed = 0
@@ -241,8 +241,19 @@ def clear(folder: Path) -> tuple[int, int, int]:
 
 
 def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"cache {folder}: it is no folder; name the one that holds the cache")
+    try:
+        first = next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise DataError(f"cache {folder}: it is no folder; name the one that holds the cache") from None
+    except OSError as error:
+        raise DataError(f"cache {folder}: it cannot be read ({first_line(error)})") from None
+    if first and not any(True for suffix in ("pack", "tmp") for _ in _files(folder, suffix)):
+        raise DataError(
+            f"cache {folder}: nothing in this folder is of a cache of goldenpair; name the one that holds it. Nothing "
+            "was touched"
+        )
 
 
 def _prefix(height: int, width: int) -> str:

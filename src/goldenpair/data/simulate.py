@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,8 @@ from goldenpair.data.drawing import (
     photograph,
 )
 from goldenpair.data.table import PASS
-from goldenpair.errors import DataError
+from goldenpair.errors import DataError, writing_to
+from goldenpair.progress import Progress
 from goldenpair.specs.simulate import SimulateSpec
 
 DEFECTS = ("MISSING", "SHIFTED", "ROTATED", "TOMBSTONE", "BRIDGE", "INSUFFICIENT")
@@ -67,26 +68,25 @@ class _Sample:
     label: str
 
 
-def simulate(out: Path, spec: SimulateSpec, progress: Callable[[int, int], None] | None = None) -> SimulatedSet:
+def simulate(out: Path, spec: SimulateSpec, progress: Progress | None = None) -> SimulatedSet:
     """Draw a set into `out`, which appears when it is complete. `progress` is told how many parts of how many are
-    drawn. Raises DataError where `out` holds anything already."""
+    drawn. Raises DataError where `out` holds anything already or may not be written, RunError where the disk is full.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not an empty folder; remove it or name another folder")
     designs = [_design(spec, part) for part in range(spec.parts_per_board)]
     splits = {split: _samples(spec, designs, split) for split in SPLITS}
     building = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
     try:
-        building.mkdir(parents=True)
-    except OSError as error:
-        raise DataError(f"{out}: the folder cannot be made ({error})") from None
-    try:
-        _write_pictures(building, spec, designs, [s for samples in splits.values() for s in samples], progress)
-        for split, samples in splits.items():
-            _write_table(building / f"{split}.csv", designs, samples)
-        (building / "spec.yaml").write_text(_spec_text(out, spec), encoding="utf-8", newline="\n")
-        if out.exists():
-            out.rmdir()  # Windows does not rename onto a folder, not even onto an empty one
-        building.rename(out)
+        with writing_to(out):
+            building.mkdir(parents=True)
+            _write_pictures(building, spec, designs, [s for samples in splits.values() for s in samples], progress)
+            for split, samples in splits.items():
+                _write_table(building / f"{split}.csv", designs, samples)
+            (building / "spec.yaml").write_text(_spec_text(out, spec), encoding="utf-8", newline="\n")
+            if out.exists():
+                out.rmdir()  # Windows does not rename onto a folder, not even onto an empty one
+            building.rename(out)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -255,7 +255,7 @@ def _write_pictures(
     spec: SimulateSpec,
     designs: list[Design],
     samples: list[_Sample],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     goldens = [_Sample(_GOLDEN, part, PASS) for part in range(len(designs))]
     for folder in {"golden", *(_board_name(sample.board) for sample in samples)}:
@@ -279,10 +279,12 @@ def _write_pictures(
 
 
 def _save(path: Path, picture: NDArray[np.uint8]) -> None:
+    content = BytesIO()  # Pillow's JPEG writer does not tell that a disk is full
     if path.suffix == ".jpg":
-        Image.fromarray(picture).save(path, quality=92, subsampling=0)
+        Image.fromarray(picture).save(content, "JPEG", quality=92, subsampling=0)
     else:
-        Image.fromarray(picture).save(path, compress_level=3)
+        Image.fromarray(picture).save(content, "PNG", compress_level=3)
+    path.write_bytes(content.getbuffer())
 
 
 def _write_table(path: Path, designs: list[Design], samples: list[_Sample]) -> None:
@@ -313,10 +315,11 @@ def _spec_text(out: Path, spec: SimulateSpec) -> str:
 
 _YAML = """\
 # Drawn boards, ready for: goldenpair optical_inspection train -e THIS_FILE
+# then, in place of train, for evaluate, inference and export.
 # Its paths start from the folder in which the boards were drawn.
 results_dir: {results}
 model:
-  model_type: Siamese_1  # without batch norms, which need more pairs than these boards have
+  model_type: Siamese_1  # without batch norms between its linear layers: they need more pairs than this
   margin: 2.0
   embedding_vectors: 5
 dataset:
@@ -356,5 +359,7 @@ train:
 evaluate:
   checkpoint: ${{results_dir}}/train/oi_model_latest.pth
 inference:
+  checkpoint: ${{results_dir}}/train/oi_model_latest.pth
+export:
   checkpoint: ${{results_dir}}/train/oi_model_latest.pth
 """

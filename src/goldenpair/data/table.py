@@ -187,7 +187,8 @@ class _Uneven:
         if not self._count:
             return []
         listed = "; ".join(self._first)
-        return [f"{self._count} rows do not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
+        rows = "1 row does" if self._count == 1 else f"{self._count} rows do"
+        return [f"{rows} not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
 
 
 def _header_problems(header: list[str]) -> list[str]:
@@ -263,3 +264,8 @@ def part_pictures(table: PairTable, layout: Layout) -> PartPictures:
     lights = np.arange(len(layout.suffixes))
     of_part = parts[..., None] * len(layout.suffixes) + lights
     return PartPictures(paths, of_part[0], of_part[1], parts[1])
+
+
+def evenly(count: int, wanted: int) -> NDArray[np.int64]:
+    """At most `wanted` places of `count`, evenly spread, the first and the last among them: int64 [min(both)]."""
+    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)

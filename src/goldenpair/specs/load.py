@@ -67,7 +67,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
     given = _without_gpu_wishes(_canonical(kind, given, "", problems), overrides)
     for override in overrides:
         given = _merge(kind, given, _canonical(kind, _parse(override, problems), "", problems))
-    plain = _resolve(kind, _merge(kind, kind().model_dump(), given), problems)
+    plain, spoilt = _resolve(kind, _merge(kind, kind().model_dump(), given), problems)
     problems += _left_open(kind, plain, action)
     checked = _validate(kind, plain, problems)
     if action is not None and issubclass(kind, NetworkSpec):
@@ -76,7 +76,9 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
         name = "the options" if isinstance(source, Mapping) else f"the spec {source}"
         first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
         for problem in problems:
-            first.setdefault(problem.split(": ")[0], problem)
+            path = problem.split(": ")[0]
+            if path not in spoilt:
+                first.setdefault(path, problem)
         raise SpecError(name, list(first.values()))
     return checked
 
@@ -142,6 +144,8 @@ def _as_mapping(text: str, name: str) -> Plain:
         raise SpecError(name, ["holds no 'key: value' pairs"])
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
+    if list(plain.values()) == [None] and isinstance(yaml.safe_load(text), str):  # OmegaConf makes a key of a text
+        raise SpecError(name, ["holds no 'key: value' pairs"])
     return {str(key): value for key, value in plain.items()}
 
 
@@ -206,10 +210,15 @@ def _merge(kind: type[Section], base: Plain, over: Plain) -> Plain:
     return merged
 
 
-def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> Plain:
-    """Every `${a.b}` replaced by what it points to; one that cannot be is a problem and becomes `???`."""
+def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> tuple[Plain, set[str]]:
+    """Every `${a.b}` replaced by what it points to; one that cannot be is a problem and becomes `???`.
+
+    Also the paths whose fault is that of another one, which is told.
+    """
     aliases: set[str] = set()
-    config = OmegaConf.create(_with_aliases(kind, plain, "", aliases))
+    texts = _with_aliases(kind, plain, "", aliases)
+    config = OmegaConf.create(texts)
+    spoilt: set[str] = set()
 
     def value_of(node: DictConfig | ListConfig, key: Any, path: str) -> Any:
         raw = _raw(node, key)
@@ -217,7 +226,7 @@ def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> Plain:
             value = node[key]
             if isinstance(value, DictConfig | ListConfig):
                 return children(value, path)
-            for reference in _INSIDE_TEXT.findall(raw) if isinstance(raw, str) and value != raw else ():
+            for reference in _named(raw) if value != raw else ():
                 if raw != f"${{{reference}}}" and OmegaConf.select(config, reference) is None:
                     problems.append(f"{path}: {raw!r} refers to {reference}, which is not set")
             return value
@@ -225,6 +234,12 @@ def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> Plain:
             return MISSING
         except (OmegaConfBaseException, RecursionError) as error:
             circle = isinstance(error, RecursionError) or "recursive" in str(error).lower()
+            leads_to = _leads_to(texts, raw)
+            if circle and path in leads_to and path not in spoilt:
+                spoilt.update(one for one in leads_to if one != path)  # the same circle from elsewhere
+            elif path in spoilt or (leads_to and (circle or all(_stands(texts, one) for one in _named(raw)))):
+                spoilt.add(path)
+                return MISSING
             problems.append(f"{path}: {raw!r} refers to {'itself in a circle' if circle else 'nothing in this spec'}")
         return MISSING
 
@@ -240,7 +255,31 @@ def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> Plain:
 
     resolved = children(config, "")
     assert isinstance(resolved, dict)
-    return resolved
+    return resolved, spoilt
+
+
+def _named(raw: object) -> list[str]:
+    """The paths that a text refers to."""
+    return _INSIDE_TEXT.findall(raw) if isinstance(raw, str) else []
+
+
+def _leads_to(texts: Plain, raw: object) -> set[str]:
+    """The paths that a text refers to, what is there refers to, and so on."""
+    todo, found = _named(raw), set[str]()
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += _named(_stands(texts, path))
+    return found
+
+
+def _stands(texts: Plain, path: str) -> Any:
+    """What stands at a path before references are resolved; None if nothing does."""
+    value: Any = texts
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _with_aliases(kind: type[Section], plain: Plain, prefix: str, added: set[str]) -> Plain:
@@ -314,6 +353,8 @@ def _sentence(kind: type[Section], mistake: Mapping[str, Any]) -> str:
     if code == "string_pattern_mismatch":
         return f"{value!r} does not match {context['pattern']}"
     for start, words in _KINDS.items():
+        if value is None and code.startswith(start):
+            return f"it is empty, and must be {words}; to unset it, leave it out or write {MISSING}"
         if code.startswith(start) or code.startswith("model" if start == "model" else f"{start}_"):
             return f"{value!r} is not {words}"
     return f"{value!r}: {mistake['msg']}"

@@ -31,7 +31,7 @@ class Optim(Section):
 
 class Train(TrainCommon):
     optim: Optim = section(Optim, "The optimiser")
-    loss: Literal["contrastive"] | None = option(
+    loss: str | None = option(
         None,
         "The loss is always contrastive",
         tao_template="contrastive",

@@ -91,7 +91,7 @@ class ScaleCrop(Section):
 
 
 class UnreadScaleCrop(Section):
-    scale_range: list[float] = option([1.0, 1.2], "Enlargement", length=2, no_effect="only task segment reads it")
+    scale_range: list[float] = option([1.0, 1.2], "Enlargement", no_effect="only task segment reads it")
     enable: bool = option(True, "Switch of this step", automl=True, no_effect="only task segment reads it")
 
 
