@@ -136,7 +136,7 @@ def test_blanks_around_the_name_of_a_defect_are_warned_about(faults_of):
     assert fault.code == "label_blanks" and "'SHIFT '" in fault.what and fault.count == 1 and not fault.fatal
 
 
-@pytest.mark.parametrize("label", ["MISSING", "NA", "None", "0", "BYPASS", "Lötbrücke"])
+@pytest.mark.parametrize("label", ["MISSING", "NAN1", "NONE FOUND", "0", "BYPASS", "Lötbrücke"])
 def test_any_other_text_is_a_defect(faults_of, label):
     assert faults_of([f"b1,golden,{label},R1"]) == ()
 

@@ -154,7 +154,7 @@ def test_a_spec_that_is_no_yaml(place, content):
         ("b1,golden,PASS,R1\nb2,golden,PASS,R1\n", "the first row must be a header with"),
         ("input_path;golden_path;label;object_name\nb1;golden;PASS;R1\n", "separated by semicolons"),
         ("input_path,golden_path,object_name\nb1,golden,R1\n", "column missing"),
-        ("input_path,golden_path,label,object_name\nb1,golden,PASS\n", "do not have the header's 4 cells"),
+        ("input_path,golden_path,label,object_name\nb1,golden,PASS\n", "1 row does not have the header's 4 cells"),
         (b"input_path,golden_path,label,object_name\nb\xfc1,golden,PASS,R1\n", "not UTF-8"),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_disk_that_is_full(place):
     words = [OI, "export", "-e", str(place.spec_path), f"results_dir={place.results}"]
     words += [f"export.checkpoint={place.checkpoint}", "dataset.workers=0"]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
-    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "model.onnx" in done.stderr and "cannot be written" in done.stderr
     assert {path: path.read_bytes() for path in place.results.rglob("*.pth")} == before
     assert not list((place.results / "export").glob("*.onnx")) and not list((place.results / "export").glob(".model*"))

@@ -1,9 +1,10 @@
-"""A real disk without room: every command names the file and what to do, and leaves nothing that is half."""
+"""A real disk that is full, or for reading only: every command names the file and what to do, and leaves no halves."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,20 @@ ROOM = (0, 8, 16, 40)
 @pytest.fixture
 def disk(tmp_path):
     """A disk of 2 MiB of its own."""
-    place = tmp_path / "disk"
+    yield from mounted(tmp_path / "disk", "size=2m")
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    yield from mounted(tmp_path / "disk", "size=2m,ro")
+
+
+def mounted(place: Path, options: str) -> Iterator[Path]:
     place.mkdir()
     mount = shutil.which("mount")
     if sys.platform != "linux" or not mount:
         pytest.skip("needs Linux and its mount command")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "none", str(place)], capture_output=True, text=True)
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", options, "none", str(place)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"may not mount a small disk here: {done.stderr.strip()}")
     yield place
@@ -134,3 +143,22 @@ def test_an_import_speaks_of_no_training(trained, disk, capsys, tmp_path):
     assert str(disk / "model.pth") in said and "No space left" in said and "make room" in said
     assert "training" not in said
     assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([OI, action, "SPEC", "results_dir=DISK/results"] for action in ("train", "evaluate", "inference", "export")),
+        ["audit", "SPEC", "results_dir=DISK/results"],
+        ["simulate", "DISK/set", "boards=3"],
+        [OI, "default_specs", "results_dir=DISK"],
+        ["schema", OI, "--dialect", "tao", "--out", "DISK"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_disk_for_reading_only_is_wrong_input(trained, read_only, capsys, words):
+    named = [word.replace("DISK", str(read_only)) for word in words]
+    given = [one for word in named for one in (trained if word == "SPEC" else [word])]
+    assert cli.main(given) == 2
+    said = capsys.readouterr().err
+    assert str(read_only) in said and "Read-only file system" in said and "name another one" in said

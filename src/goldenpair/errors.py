@@ -81,6 +81,7 @@ def unwritable(place: object, error: OSError) -> GoldenpairError:
 
 
 def no_room(error: OSError) -> bool:
+    """Whether a disk or a quota is full."""
     return error.errno in _NO_ROOM
 
 
