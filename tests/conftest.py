@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,16 @@ from goldenpair.data.table import Layout
 from goldenpair.specs.load import load_section, load_spec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.simulate import SimulateSpec
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_counts():
+    """Also where the tests run in the background of a shell, which has Ctrl-C ignored there."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

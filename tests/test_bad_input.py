@@ -318,7 +318,7 @@ def test_fewer_rows_than_a_batch(place):
     one = place.table(as_csv(rows[:1]), "one.csv")
     fresh = f"results_dir={place.folder / 'fresh'}"
     code, text = place.run("train", f"dataset.train_dataset.csv_path={one}", fresh)
-    assert code == 2 and "1 rows are too few; training needs 2" in text
+    assert code == 2 and "which is too few; training needs 2" in text
 
 
 @pytest.mark.parametrize("defects", [False, True])

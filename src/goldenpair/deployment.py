@@ -137,6 +137,8 @@ def open_onnx(file: Path) -> OnnxNetwork:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     options.intra_op_num_threads = torch.get_num_threads()
+    # a waiting thread must not hold a core that decodes the next pictures
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no common base but this
