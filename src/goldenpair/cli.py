@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from goldenpair.specs.common import NetworkSpec
 
-NETWORKS = ("optical_inspection",)
-SPEC_NETWORKS = (*NETWORKS, "visual_changenet")
-"""Whose specs are known, also where no action can run yet."""
+NETWORKS = ("optical_inspection", "visual_changenet")
 ACTIONS = {
     "train": "learn from train_dataset, check on validation_dataset",
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
@@ -60,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def optical_inspection() -> int:
     """The console command of TAO's containers: the same words without the network's name."""
     return main(["optical_inspection", *sys.argv[1:]])
+
+
+def visual_changenet() -> int:
+    """The other console command of TAO's containers."""
+    return main(["visual_changenet", *sys.argv[1:]])
 
 
 @contextmanager
@@ -272,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     _debug(command)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
-        command.add_argument("network", choices=SPEC_NETWORKS)
+        command.add_argument("network", choices=NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
         if name == "schema":
             command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")

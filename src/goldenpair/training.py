@@ -14,10 +14,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from rich.console import Console
 from torch import Tensor
 
 from goldenpair import checkpoint as checkpoints
+from goldenpair.backbones import load_backbone
 from goldenpair.callbacks import (
     BestCheckpoint,
     EarlyStop,
@@ -116,8 +118,10 @@ class PairModule(pl.LightningModule):
         # every process validates everything, so each knows the same metrics without gathering
         return TableLoader(self._pairs["val"], self.spec.pairs.batch_size)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.task.optimizer()
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.task.optimizer()
+        schedule = self.task.schedule(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
 
     def training_step(self, batch: PairBatch, _: int) -> Tensor:
         # a generator of its own for each step, so that a resumed run draws what an unbroken one would
@@ -180,6 +184,8 @@ class PairModule(pl.LightningModule):
         checkpoint["seen_of_epoch"] = self._seen["train"].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in checkpoints.OF_THE_LOSS:
+            checkpoint["state_dict"].pop(name, None)
         # TAO's have none
         self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.trainer.strategy.root_device)
 
@@ -214,6 +220,8 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     torch.manual_seed(seed)
     task = create_task(spec)
     log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
+    if spec.pretrained_backbone:
+        load_backbone(task.model.get_submodule("backbone"), spec.pretrained_backbone)
     if spec.train.pretrained_model_path:
         checkpoints.load_weights(task, checkpoints.read_checkpoint(spec.train.pretrained_model_path))
     resume = checkpoint_to_resume(spec, run.folder)

@@ -3,6 +3,10 @@
 Layers and parameter names are those of NVIDIA TAO's visual_changenet, so its weights load as they are.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,15 +16,47 @@ from goldenpair.models.losses import pair_distance
 from goldenpair.models.norms import PairBatchNorm1d
 
 
-class EuclideanChangenet(nn.Module):
-    """Architecture 1: the distance of two embeddings of the last feature map.
+class Changenet(nn.Module, ABC):
+    """What both architectures share: each picture is encoded by itself, then two encodings are compared.
+
+    A `frozen` backbone keeps its weights and the statistics of its norms in training.
+    """
+
+    def __init__(self, backbone: Fan, frozen: bool):
+        super().__init__()
+        self.backbone = backbone
+        self._frozen = frozen
+        if frozen:
+            backbone.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self._frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
+        """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
+        both = [one.chunk(2) for one in self.encode(torch.cat([sample, golden]))]
+        return self.compare([one[0] for one in both], [one[1] for one in both])
+
+    @abstractmethod
+    def encode(self, pictures: Tensor) -> list[Tensor]:
+        """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then as many goldens."""
+
+    @abstractmethod
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        """What `encode` found in N samples and in their goldens -> the network's output, [N] or [N, classes]."""
+
+
+class EuclideanChangenet(Changenet):
+    """Architecture 1: the distance of two embeddings of the last feature map; the output is [N].
 
     `height` and `width` are those of the joined picture, `embedding` is the length of the embedding.
     """
 
-    def __init__(self, backbone: Fan, height: int, width: int, embedding: int):
-        super().__init__()
-        self.backbone = backbone
+    def __init__(self, backbone: Fan, height: int, width: int, *, embedding: int, frozen: bool = False):
+        super().__init__(backbone, frozen)
         features = backbone.channels[-1] * (height // STRIDES[-1]) * (width // STRIDES[-1])
         self.fc1 = nn.Sequential(
             nn.Linear(features, 512), nn.ReLU(), PairBatchNorm1d(512),
@@ -28,80 +64,70 @@ class EuclideanChangenet(nn.Module):
             nn.Linear(512, embedding),
         )  # fmt: skip
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """float32 [N, 3, height, width] -> [N, embedding]; in training N is samples and then as many goldens."""
-        embedding: Tensor = self.fc1(self.backbone(pictures)[-1].flatten(1))
-        return embedding
+    def encode(self, pictures: Tensor) -> list[Tensor]:
+        return [self.fc1(self.backbone(pictures)[-1].flatten(1))]
 
-    def compare(self, sample: Tensor, golden: Tensor) -> Tensor:
-        """Two [N, embedding] -> distances [N]."""
-        return pair_distance(sample, golden)
-
-    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
-        """Two [N, 3, height, width] -> distances [N]."""
-        return self.compare(*_halves(self.encode(torch.cat([sample, golden]))))
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        return pair_distance(sample[0], golden[0])
 
 
-class LearnableChangenet(nn.Module):
-    """Architecture 2: learned differences of the four feature maps, summed from coarse to fine, and a classifier.
+class LearnableChangenet(Changenet):
+    """Architecture 2: learned differences of the feature maps, summed from coarse to fine, and a classifier.
 
-    `height` and `width` are those of the joined picture, `embed_dim` is the width of the decoder, `hidden` that of
-    the classifier, and `scales` (1 to 4) says how many of the maps, the coarsest first, the classifier sees.
+    The output is logits [N, 2] of PASS and defect. `height` and `width` are those of the joined picture, `embed_dim`
+    is the width of the decoder, `hidden` that of the classifier, and `scales` (1 to 4) says how many of the four maps,
+    the coarsest first, are compared.
     """
 
-    def __init__(self, backbone: Fan, height: int, width: int, embed_dim: int, hidden: int, scales: int, classes: int):
-        super().__init__()
-        self.backbone = backbone
-        self.decoder = _Decoder(backbone.channels, height, width, embed_dim, hidden, scales, classes)
+    def __init__(
+        self, backbone: Fan, height: int, width: int, *, embed_dim: int, hidden: int, scales: int, frozen: bool = False
+    ):
+        super().__init__(backbone, frozen)
+        self.decoder = _Decoder(backbone.channels, height, width, embed_dim, hidden, scales)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
-        """float32 [N, 3, height, width] -> four maps; in training N is samples and then as many goldens."""
+        """The four maps of the backbone, the coarsest last."""
         maps: list[Tensor] = self.backbone(pictures)
         return maps
 
-    def compare(self, sample: list[Tensor], golden: list[Tensor]) -> Tensor:
-        """Two times four maps -> logits [N, classes]."""
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         logits: Tensor = self.decoder(sample, golden)
         return logits
 
-    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
-        """Two [N, 3, height, width] -> logits [N, classes]."""
-        both = [_halves(one) for one in self.encode(torch.cat([sample, golden]))]
-        return self.compare([one[0] for one in both], [one[1] for one in both])
-
 
 class _Decoder(nn.Module):
-    def __init__(
-        self, channels: tuple[int, ...], height: int, width: int, embed_dim: int, hidden: int, scales: int, classes: int
-    ):
+    def __init__(self, channels: tuple[int, ...], height: int, width: int, embed_dim: int, hidden: int, scales: int):
         super().__init__()
-        self._scales = scales
-        # all four exist whatever `scales` is, as in TAO's files
-        for number, given in enumerate(channels, 1):
-            self.add_module(f"linear_c{number}", _Projection(given, embed_dim))
+        self._finest = (height // STRIDES[0], width // STRIDES[0])
+        self._compared = range(len(channels), len(channels) - scales, -1)  # numbers of maps, as they count in names
+        # all exist whatever `scales` is, in the order of TAO's files
+        for number in range(len(channels), 0, -1):
+            self.add_module(f"linear_c{number}", _Projection(channels[number - 1], embed_dim))
+        for number in range(len(channels), 0, -1):
             self.add_module(f"diff_c{number}", _difference(embed_dim))
         self.linear_fuse = nn.Sequential(nn.Conv2d(scales * embed_dim, embed_dim, 1), nn.BatchNorm2d(embed_dim))
-        features = embed_dim * (height // STRIDES[0]) * (width // STRIDES[0])
         self.classifier = nn.Sequential(
-            nn.Linear(features, hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
+            nn.Linear(embed_dim * self._finest[0] * self._finest[1], hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
             nn.Linear(hidden, hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
-            nn.Linear(hidden, classes),
+            nn.Linear(hidden, 2),
         )  # fmt: skip
+        for number in set(range(1, len(channels) + 1)) - set(self._compared):
+            for name in ("linear_c", "diff_c"):
+                self.get_submodule(f"{name}{number}").requires_grad_(False)
 
-    def forward(self, sample: list[Tensor], golden: list[Tensor]) -> Tensor:
-        sums: list[Tensor] = []  # from coarse to fine
-        for number in range(len(sample), 0, -1):
+    def forward(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        sums: list[Tensor] = []
+        for number in self._compared:
             project, difference = self.get_submodule(f"linear_c{number}"), self.get_submodule(f"diff_c{number}")
-            pair = torch.cat([project(sample[number - 1]), project(golden[number - 1])], dim=1)
-            found = difference(pair)
-            sums.append(found + _resized(sums[-1], found) if sums else found)
-        kept = [_resized(one, sums[-1]) for one in sums[: self._scales]]
-        logits: Tensor = self.classifier(self.linear_fuse(torch.cat(kept, dim=1)).flatten(1))
+            found = difference(torch.cat([project(maps[number - 1]) for maps in (sample, golden)], dim=1))
+            sums.append(found + _resized(sums[-1], found.shape[2:]) if sums else found)
+        fused = self.linear_fuse(torch.cat([_resized(one, self._finest) for one in sums], dim=1))
+        logits: Tensor = self.classifier(fused.flatten(1))
         return logits
 
 
 class _Projection(nn.Module):
-    """A linear layer on the channels of a map."""
+    """A linear layer over the channels of a map."""
 
     def __init__(self, given: int, made: int):
         super().__init__()
@@ -118,12 +144,7 @@ def _difference(width: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _resized(x: Tensor, like: Tensor) -> Tensor:
-    if x.shape[2:] == like.shape[2:]:
+def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(x.shape[2:]) == tuple(size):
         return x
-    return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _halves(both: Tensor) -> tuple[Tensor, Tensor]:
-    sample, golden = both.chunk(2)
-    return sample, golden
+    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)

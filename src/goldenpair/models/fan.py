@@ -57,8 +57,8 @@ class Fan(nn.Module):
         self.patch_embed = _PatchEmbedding(size)
         self.pos_embed = _FourierPositions(size.width)
         self.blocks = nn.ModuleList(_Block(size.width, size.heads) for _ in range(size.depth))
-        self.cls_attn_blocks = nn.ModuleList(_ClassBlock(size.width, size.heads) for _ in range(2))
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        self.cls_attn_blocks = nn.ModuleList(_ClassBlock(size.width) for _ in range(2))
+        self.cls_token.requires_grad_(False)
         self.apply(_initialise)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
@@ -71,10 +71,9 @@ class Fan(nn.Module):
             tokens = block(tokens, height, width)
             if number == self._map_3:
                 maps.append(_as_map(tokens, height, width))
-        tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         for block in self.cls_attn_blocks:
             tokens = block(tokens)
-        return [*maps, _as_map(tokens[:, 1:], height, width)]
+        return [*maps, _as_map(tokens, height, width)]
 
 
 class _PatchEmbedding(nn.Module):
@@ -127,7 +126,8 @@ class _ConvNextBlock(nn.Module):
         self.mlp = _ConvMlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.mlp(self.norm(self.conv_dw(x))) * self.gamma[:, None, None]
+        branch: Tensor = self.mlp(self.norm(self.conv_dw(x)))
+        return x + branch * self.gamma[:, None, None]
 
 
 class _ConvMlp(nn.Module):
@@ -145,7 +145,8 @@ class _ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of [N, C, h, w]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        normed: Tensor = super().forward(input.permute(0, 2, 3, 1))
+        return normed.permute(0, 3, 1, 2)
 
 
 class _FourierPositions(nn.Module):
@@ -171,7 +172,8 @@ class _FourierPositions(nn.Module):
         place = torch.arange(1, count + 1, device=like.device, dtype=torch.float32) / (count + _EPS) * (2 * pi)
         power = torch.arange(0, _FREQUENCIES, 2, device=like.device, dtype=torch.float32) / _FREQUENCIES
         angle = place[:, None] / _TEMPERATURE**power
-        return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1).to(like.dtype)
+        waves: Tensor = torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+        return waves.to(like.dtype)
 
 
 class _Block(nn.Module):
@@ -256,52 +258,27 @@ class _DepthwisePair(nn.Module):
 
 
 class _ClassBlock(nn.Module):
-    """A class token looks at all tokens. The token itself is not used; the norms, which all tokens pass, are."""
+    """What a class-attention block does to the other tokens, which never look at the class token.
 
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.gamma1 = nn.Parameter(torch.ones(width))
-        self.gamma2 = nn.Parameter(torch.ones(width))
-        self.norm1 = nn.LayerNorm(width, eps=_EPS)
-        self.attn = _ClassAttention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=_EPS)
-        self.mlp = _ClassMlp(width)
+    The class token itself is not computed, as no feature map holds it: its parameters are here for the names in TAO's
+    files, and get no gradient there either.
+    """
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[N, 1 + T, C], the class token first, -> the same shape."""
-        normed = self.norm1(tokens)
-        seen = torch.cat([self.attn(normed), normed[:, 1:]], dim=1)
-        tokens = self.norm2(tokens + self.gamma1 * seen)
-        first = self.gamma2 * self.mlp(tokens[:, :1])
-        return tokens + torch.cat([first, tokens[:, 1:]], dim=1)
-
-
-class _ClassAttention(nn.Module):
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self._heads = heads
-        self.q = nn.Linear(width, width)
-        self.k = nn.Linear(width, width)
-        self.v = nn.Linear(width, width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[N, 1 + T, C] -> the class token [N, 1, C]."""
-        three = (self.q(tokens[:, :1]), self.k(tokens), self.v(tokens))
-        q, k, v = (_split_heads(one, self._heads) for one in three)
-        found: Tensor = self.proj(_attend(q, k, v))
-        return found
-
-
-class _ClassMlp(nn.Module):
     def __init__(self, width: int):
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.gamma1 = nn.Parameter(torch.ones(width))
+        self.gamma2 = nn.Parameter(torch.ones(width), requires_grad=False)
+        self.norm1 = nn.LayerNorm(width, eps=_EPS)
+        self.attn = nn.ModuleDict({name: nn.Linear(width, width) for name in ("q", "k", "v", "proj")})
+        self.norm2 = nn.LayerNorm(width, eps=_EPS)
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
+        self.attn.requires_grad_(False)
+        self.mlp.requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.fc2(functional.gelu(self.fc1(x)))
-        return found
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[N, T, C] -> [N, T, C]."""
+        tokens = self.norm2(tokens + self.gamma1 * self.norm1(tokens))
+        return tokens + tokens
 
 
 class _DropPath(nn.Module):
@@ -320,7 +297,7 @@ class _DropPath(nn.Module):
 
 def _split_heads(tokens: Tensor, heads: int) -> Tensor:
     """[N, T, C] -> [N, heads, T, C / heads]."""
-    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)
+    return tokens.reshape(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -330,7 +307,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _as_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """[N, height * width, C] -> [N, C, height, width]."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width))
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
 
 
 def _initialise(module: nn.Module) -> None:
