@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from goldenpair.errors import InputError
+from goldenpair.errors import SpecError
 from goldenpair.models.losses import contrastive_loss
 from goldenpair.specs.load import default_spec
 from goldenpair.tasks import SiameseTask, create_task
@@ -21,7 +21,8 @@ def test_the_model_fits_the_joined_pictures_of_the_spec(tao_set, variant, overri
     task = create_task(made.spec(f"model.model_type={variant}", "model.embedding_vectors=3", *overrides))
     prepared = task.prepare(pair(task)[0])
     assert prepared.shape == ((4, 3, 8, 12) if overrides else (4, 3, 16, 6))
-    assert task.features(prepared).shape == (4, 3)
+    (embedding,) = task.features(prepared)
+    assert embedding.shape == (4, 3)
     assert task.model.fc1[0].in_features == 8 * 2 * 8 * 6
     assert task.model.fc1[0].out_features == (512 if variant == "Siamese_3" else 500)
 
@@ -89,5 +90,5 @@ def test_weights_are_the_seeds(tao_set):
 
 
 def test_a_network_that_is_not_offered_is_refused():
-    with pytest.raises(InputError, match="visual_changenet: .* not offered yet"):
+    with pytest.raises(SpecError, match="task: segment is not offered yet"):
         create_task(default_spec("visual_changenet"))

@@ -125,7 +125,9 @@ class PairModule(pl.LightningModule):
 
     def training_step(self, batch: PairBatch, _: int) -> Tensor:
         # a generator of its own for each step, so that a resumed run draws what an unbroken one would
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        seed = self.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed)  # of what the network draws by itself
+        generator = torch.Generator().manual_seed(seed)
         sample, golden = self.task.augment(batch.sample, batch.golden, generator)
         loss, score = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), batch.label)
         self._add("train", loss, score, batch)

@@ -191,7 +191,8 @@ class _Block(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         tokens = tokens + self.drop_path(self.gamma1 * self.attn(self.norm1(tokens)))
-        return tokens + self.drop_path(self.gamma2 * self.mlp(self.norm2(tokens), height, width))
+        branch: Tensor = self.drop_path(self.gamma2 * self.mlp(self.norm2(tokens), height, width))
+        return tokens + branch
 
 
 class _TokenAttention(nn.Module):
