@@ -256,6 +256,7 @@ def _train(module: PairModule, trainer: pl.Trainer, stop: PutOff, resume: Path |
         "Checkpoint directory .* is not empty",
         "The dirpath has changed from",
         "Be aware that when using `ckpt_path`, callbacks used",
+        r"Found \d+ module\(s\) in eval mode",  # a frozen backbone
     )
     # several processes could not agree where to stop: there a signal ends everything at once
     putting_off = stop.open() if trainer.world_size == 1 else nullcontext()

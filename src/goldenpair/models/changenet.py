@@ -27,7 +27,7 @@ class Changenet(nn.Module, ABC):
         self.backbone = backbone
         self._frozen = frozen
         if frozen:
-            backbone.requires_grad_(False)
+            backbone.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -98,7 +98,8 @@ class LearnableChangenet(Changenet):
 class _Decoder(nn.Module):
     def __init__(self, channels: tuple[int, ...], height: int, width: int, embed_dim: int, hidden: int, scales: int):
         super().__init__()
-        self._finest = (height // STRIDES[0], width // STRIDES[0])
+        # numbers, not the shapes of what comes: exporters follow tensors only
+        self._sizes = [(height // stride, width // stride) for stride in STRIDES]
         self._compared = range(len(channels), len(channels) - scales, -1)  # numbers of maps, as they count in names
         # all exist whatever `scales` is, in the order of TAO's files
         for number in range(len(channels), 0, -1):
@@ -107,7 +108,7 @@ class _Decoder(nn.Module):
             self.add_module(f"diff_c{number}", _difference(embed_dim))
         self.linear_fuse = nn.Sequential(nn.Conv2d(scales * embed_dim, embed_dim, 1), nn.BatchNorm2d(embed_dim))
         self.classifier = nn.Sequential(
-            nn.Linear(embed_dim * self._finest[0] * self._finest[1], hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
+            nn.Linear(embed_dim * self._sizes[0][0] * self._sizes[0][1], hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
             nn.Linear(hidden, hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
             nn.Linear(hidden, 2),
         )  # fmt: skip
@@ -120,10 +121,18 @@ class _Decoder(nn.Module):
         for number in self._compared:
             project, difference = self.get_submodule(f"linear_c{number}"), self.get_submodule(f"diff_c{number}")
             found = difference(torch.cat([project(maps[number - 1]) for maps in (sample, golden)], dim=1))
-            sums.append(found + _resized(sums[-1], found.shape[2:]) if sums else found)
-        fused = self.linear_fuse(torch.cat([_resized(one, self._finest) for one in sums], dim=1))
+            sums.append(found + self._resized(sums[-1], number + 1, number) if sums else found)
+        kept = [self._resized(one, number, 1) for one, number in zip(sums, self._compared, strict=True)]
+        fused = self.linear_fuse(torch.cat(kept, dim=1))
         logits: Tensor = self.classifier(fused.flatten(1))
         return logits
+
+    def _resized(self, x: Tensor, since: int, to: int) -> Tensor:
+        """A map of the size of map number `since`, to that of map number `to`."""
+        size = self._sizes[to - 1]
+        if self._sizes[since - 1] == size:
+            return x
+        return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 class _Projection(nn.Module):
@@ -142,9 +151,3 @@ def _difference(width: int) -> nn.Sequential:
         nn.Conv2d(2 * width, width, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
         nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
     )  # fmt: skip
-
-
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    if tuple(x.shape[2:]) == tuple(size):
-        return x
-    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
