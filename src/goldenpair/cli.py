@@ -232,7 +232,6 @@ def _cache(given: argparse.Namespace) -> None:
 def _import(given: argparse.Namespace) -> None:
     from goldenpair.importing import import_checkpoint, import_table, read_foreign, refuse_existing
     from goldenpair.specs.load import load_spec
-    from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 
     source = Path(given.checkpoint)
     out = Path(given.out) if given.out else source.with_name(f"{source.stem}_goldenpair.pth")
@@ -241,10 +240,9 @@ def _import(given: argparse.Namespace) -> None:
         refuse_existing(out)
     elif given.out or given.overrides:
         raise InputError("--out and overrides need the spec that the checkpoint was trained with: -e SPEC")
-    spec = load_spec(OpticalInspectionSpec.network, given.spec, given.overrides) if given.spec else None
-    assert spec is None or isinstance(spec, OpticalInspectionSpec)
+    spec = load_spec(foreign.network, given.spec, given.overrides) if given.spec else None
     _console().print(import_table(foreign.compare(spec)))
-    print(f"{foreign.model_type}, embedding_vectors {foreign.embedding_vectors}")
+    print(f"{foreign.network}: {', '.join(f'{path} {value}' for path, value in foreign.facts().items())}")
     print(f"num_input x image_height x image_width = {foreign.pixels}")
     if foreign.left_out:
         print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
