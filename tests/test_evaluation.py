@@ -8,8 +8,8 @@ from torch import Tensor
 
 from goldenpair.data.cache import decode
 from goldenpair.data.table import read_table
-from goldenpair.evaluation import score_pictures, score_table
-from goldenpair.tasks import SiameseTask, Task, create_task
+from goldenpair.evaluation import _batches, score_pictures, score_table
+from goldenpair.tasks import Features, SiameseTask, Task, create_task
 
 CPU = torch.device("cpu")
 LIGHTS = ("Solder", "White")
@@ -29,7 +29,7 @@ class CountingTask(SiameseTask):
 
     seen: list[int]
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, pictures: Tensor) -> Features:
         self.seen.append(len(pictures))
         return super().features(pictures)
 
@@ -89,6 +89,39 @@ def test_a_golden_that_rows_share_goes_through_the_network_once(tao_set):
         sum(counting.seen) == len(goldens) + len(ROWS) and max(counting.seen) <= 2 * 4
     )  # pictures in a batch of pairs
     assert np.allclose(found.score, scored(made).score, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class WeighingTask(CountingTask):
+    """Knows how many pictures' features exist at once when pairs are compared."""
+
+    def score(self, sample: Features, golden: Features) -> Tensor:
+        self.seen.append(len(sample[0]._base if sample[0]._base is not None else sample[0]) + len(golden[0]))
+        return super().score(sample, golden)
+
+
+def test_memory_does_not_grow_with_the_table(tao_set):
+    rows = [(f"b{i}", f"g{i % 7}", "PASS", "R1") for i in range(60)]
+    made = tao_set(rows)
+    weighing = WeighingTask(**vars(task_of(made)), seen=[])
+    found = scored(made, weighing, batch_size=4)
+    assert np.abs(found.score - one_by_one(made)).max() < 1e-5
+    assert max(weighing.seen) <= 3 * 4 + 1 and len(weighing.seen) == 2 * 15
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 40])
+def test_batches_hold_each_row_and_each_golden_once(size):
+    golden_id = np.random.default_rng(0).integers(0, 9, 33)
+    batches = list(_batches(golden_id, size))
+    assert sorted(np.concatenate([one.rows for one in batches]).tolist()) == list(range(33))
+    fresh = [int(golden_id[row]) for one in batches for row in one.goldens]
+    assert sorted(fresh) == sorted(set(golden_id.tolist()))
+    last = None
+    for one in batches:
+        known = ([last] if one.goes_on else []) + [int(golden_id[row]) for row in one.goldens]
+        assert [known[place] for place in one.golden] == golden_id[one.rows].tolist()
+        last = known[-1]
+        assert len(one.rows) <= size
 
 
 def test_progress_counts_goldens_and_samples_up_to_the_total(tao_set):

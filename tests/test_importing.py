@@ -133,7 +133,7 @@ def test_another_embedding_and_another_type_are_named(tao_set, tmp_path):
     states, said = refused(tao_set, tmp_path, "model.model_type=Siamese_1", "model.embedding_vectors=3")
     assert states["fc1.4.weight"] == "missing" and states["fc1.3.weight"] == "unexpected"
     assert states["fc1.0.weight"] == "wrong shape"  # 500 instead of 512
-    assert "model.model_type: the file is a Siamese_3, the spec says Siamese_1" in said
+    assert "model.model_type: the file has Siamese_3, the spec says Siamese_1" in said
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,13 @@ def test_a_spec_that_could_not_score_is_refused(tao_set, spec, tmp_path):
         import_checkpoint(foreign, wrong, tmp_path / "out.pth")
 
 
-CHANGENET = {"model.backbone.cls_token": torch.ones(1), "model.decoder.linear_fuse.0.weight": torch.ones(1)}
-EUCLIDEAN = {"model.backbone.cls_token": torch.ones(1), "model.fc1.0.weight": torch.ones(512, 8)}
+VIT = {"model.backbone.cls_token": torch.ones(1, 1, 384), "model.fc1.0.weight": torch.ones(512, 8)}
+SEGMENT = {
+    "model.backbone.cls_token": torch.ones(1, 1, 192),
+    **{f"model.backbone.blocks.{number}.gamma1": torch.ones(192) for number in range(8)},
+    "model.decoder.linear_fuse.0.weight": torch.ones(4, 16, 1, 1),
+    "model.decoder.change_probability.conv2d.weight": torch.ones(2, 4, 3, 3),
+}
 
 
 @pytest.mark.parametrize(
@@ -170,8 +175,8 @@ EUCLIDEAN = {"model.backbone.cls_token": torch.ones(1), "model.fc1.0.weight": to
     [
         ({"state_dict": b"\x00\x01", "state_dict_encrypted": True}, "it is encrypted, which only NVIDIA's tools"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(1)}, "state_dict_encrypted": 1}, "it is encrypted"),
-        ({"state_dict": CHANGENET}, "those of a visual_changenet network, which is not offered yet"),
-        ({"state_dict": EUCLIDEAN}, "those of a visual_changenet network, which is not offered yet"),
+        ({"state_dict": VIT}, r"its backbone \(class token \[1, 1, 384\], 0 blocks\) is none of fan_tiny_8_p4_hybrid"),
+        ({"state_dict": SEGMENT}, "not that of task classify; task segment is not offered yet"),
         ({"state_dict": {"layer1.0.weight": torch.ones(1)}}, r"\(layer1.0.weight, ...\) are those of no network"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(4)}}, "are not those of a SiameseOI network"),
         (
@@ -222,7 +227,7 @@ OURS = "a=b/oi_model_epoch=004_goldenpair.pth"
 def test_without_a_spec_it_tells_and_writes_nothing(folder, capsys):
     assert cli.main(["import", SOURCE]) == 0
     said = capsys.readouterr().out
-    assert "Siamese_3, embedding_vectors 3" in said and "image_width = 96" in said
+    assert "model.model_type Siamese_3, model.embedding_vectors 3" in said and "image_width = 96" in said
     assert "fc1.0.weight" in said and "512 x 768" in said and "Nothing was written" in said
     assert "Not read, and nothing of it run: " in said
     assert [path.name for path in (folder / "a=b").iterdir()] == ["oi_model_epoch=004.pth"]
@@ -304,7 +309,59 @@ def test_a_checkpoint_of_nvidias_code_gives_its_scores_without_a_spec(real_data,
     assert Inspector(out).cutoff == 2.0
 
 
-def test_a_changenet_of_nvidias_code_is_recognised(real_data, capsys):
-    path = real_data / "tao-checkpoint" / "vcn" / "changenet_model_classify.pth"
-    assert cli.main(["import", str(path)]) == 2
-    assert "those of a visual_changenet network, which is not offered yet" in capsys.readouterr().err
+def test_a_changenet_of_nvidias_code_gives_its_scores_without_a_spec(real_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(real_data / "tao-checkpoint")
+    out = tmp_path / "ours.pth"
+    assert cli.main(["import", "vcn/changenet_model_classify.pth", "-e", "vcn/spec.yaml", "--out", str(out)]) == 0
+    assert "model.backbone.type fan_tiny_8_p4_hybrid" in capsys.readouterr().out
+    ours = [verdict.score for verdict in Inspector(out).inspect_table("vcn/infer.csv", "vcn/images")]
+    with Path("vcn/scores.csv").open(newline="") as file:
+        theirs = [float(row["siamese_score"]) for row in csv.DictReader(file)]
+    assert len(ours) == 96 and np.abs(np.subtract(ours, theirs)).max() < 2e-4
+
+
+# Visual ChangeNet
+
+
+def changenet(kind: str, *overrides: str):
+    given = {
+        "task": "classify",
+        "model": {
+            "backbone": {"type": "fan_tiny_8_p4_hybrid"},
+            "decode_head": {"decoder_params": {"embed_dim": 8}},
+            "classify": {"difference_module": kind, "embed_dec": 6, "embedding_vectors": 3},
+        },
+        "dataset": {"classify": {"image_height": 32, "image_width": 16, "num_input": 1}},
+    }
+    return load_spec("visual_changenet", given, overrides)
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "learnable"])
+@pytest.mark.parametrize("scales", [4, 2])
+def test_a_changenet_is_found_and_written(tmp_path, kind, scales):
+    spec = changenet(kind, f"model.classify.learnable_difference_modules={scales}")
+    state = {**state_of(spec), "criterion.weight": torch.ones(2)}
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state}))
+    assert foreign.network == "visual_changenet" and foreign.pixels == 32 * 16
+    assert {one.state for one in foreign.compare(None)} == {one.state for one in foreign.compare(spec)} == {"fits"}
+    assert foreign.advice(spec) == []
+    import_checkpoint(foreign, spec, tmp_path / "ours.pth")
+    task, found = load_task(read_checkpoint(tmp_path / "ours.pth"))
+    assert found == spec and equal(task.model.state_dict(), spec)
+
+
+def test_a_changenet_of_another_kind_is_told_what_differs(tmp_path):
+    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(changenet("learnable"))}))
+    wish = [
+        "model.backbone.type=fan_small_12_p4_hybrid",
+        "model.classify.embed_dec=7",
+        "dataset.classify.image_width=32",
+    ]
+    with pytest.raises(CheckpointError) as caught:
+        import_checkpoint(foreign, changenet("euclidean", *wish), tmp_path / "out.pth")
+    said = str(caught.value)
+    assert "model.backbone.type: the file has fan_tiny_8_p4_hybrid, the spec says fan_small_12_p4_hybrid" in said
+    assert "model.classify.difference_module: the file has learnable, the spec says euclidean" in said
+    assert "model.classify.embed_dec: the file has 6, the spec says 7" in said
+    assert "is 512 in the file and 1 x 32 x 32 in the spec; of what fits: 1 x 32 x 16" in said
+    assert not (tmp_path / "out.pth").exists()

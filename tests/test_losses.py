@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from goldenpair.models.losses import contrastive_loss, pair_distance
+from goldenpair.models.losses import contrastive_loss, pair_distance, weighted_cross_entropy
 
 DISTANCE = [0.0, 0.3, 1.0, 1.9, 2.0, 2.5, 0.7, 4.0]
 LABEL = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
@@ -72,3 +72,30 @@ def test_equal_embeddings_have_a_gradient():
     embedding = torch.randn(3, 5, requires_grad=True)
     pair_distance(embedding, embedding.detach()).sum().backward()
     assert embedding.grad is not None and torch.isfinite(embedding.grad).all()
+
+
+LOGITS = [[0.3, -1.0], [2.0, 0.5], [-0.7, 1.1], [0.0, 0.0]]
+CLASSES = [0.0, 1.0, 1.0, 0.0]
+
+
+def test_cross_entropy_is_the_weighted_mean_of_minus_log_probabilities():
+    logits, label, weights = np.array(LOGITS), np.array(CLASSES).astype(int), np.array([1.0, 10.0])
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    each = -np.log(probability[np.arange(4), label])
+    wanted = (weights[label] * each).sum() / weights[label].sum()
+    found = weighted_cross_entropy(torch.tensor(LOGITS), torch.tensor(CLASSES), [1.0, 10.0])
+    assert float(found) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_cross_entropy_knows_which_label_belongs_to_which_pair():
+    losses = [
+        float(weighted_cross_entropy(torch.tensor(LOGITS), torch.tensor(label), [1.0, 10.0]))
+        for label in (CLASSES, CLASSES[1:] + CLASSES[:1])
+    ]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-2)
+
+
+@pytest.mark.parametrize(("logits", "label"), [((4, 2), (4, 1)), ((4,), (4,)), ((4, 2), (3,)), ((4, 2), ())])
+def test_cross_entropy_refuses_other_shapes(logits, label):
+    with pytest.raises(ValueError, match=r"expected \[N, classes\] and \[N\] tensors"):
+        weighted_cross_entropy(torch.zeros(logits), torch.zeros(label), [1.0, 1.0])

@@ -127,7 +127,7 @@ dataset.classify.augmentation_config.with_scale_random_crop.enable | bool | true
 dataset.classify.augmentation_config.with_random_blur | bool | true |
 dataset.classify.augmentation_config.with_random_crop | bool | true |
 dataset.classify.augmentation_config.augment | bool | false | | | A
-dataset.classify.num_classes | int | 2 | | >= 2 | I
+dataset.classify.num_classes | int | 2 | | >= 2 |
 dataset.classify.num_golden | int | 1 | | >= 1
 dataset.classify.quant_calibration_dataset.images_dir | str | "" |
 train.num_gpus | int | 1 | | >= 1 | P
@@ -474,7 +474,7 @@ quantize:
 def test_taos_samples_load(tmp_path, action, content, form):
     path = tmp_path / f"spec.{form}"
     path.write_text(content if form == "yaml" else json.dumps(yaml.safe_load(content)))
-    spec = load_spec(VCN, path, action=action)
+    spec = load_spec(VCN, path, action=action if content == CLASSIFY else None)
     assert isinstance(spec, VisualChangenetSpec)
     if content == CLASSIFY:
         assert spec.inference.trt_engine == "/results/gen_trt_engine/changenet.engine"
@@ -485,12 +485,14 @@ def test_taos_samples_load(tmp_path, action, content, form):
     else:
         assert spec.latest_checkpoint == "changenet_model_segment_latest.pth"
         assert spec.quantize.layers and spec.quantize.layers[0].weights
+        with pytest.raises(SpecError, match="1 problem .*\n  task: segment is not offered yet; there is classify$"):
+            load_spec(VCN, path, action=action)
 
 
 def test_the_sample_with_colours():
     wish = ["dataset.segment.data_name=LandSCD", "dataset.segment.label_transform=None", "train.num_epochs=350"]
     wish += ["dataset.segment.num_classes=10", "dataset.segment.img_size=416"]
-    spec = load_spec(VCN, yaml.safe_load(SEGMENT), wish, "train")
+    spec = load_spec(VCN, yaml.safe_load(SEGMENT), wish)
     assert spec.model_dump()["dataset"]["segment"]["label_transform"] == "None"
 
 
@@ -501,8 +503,6 @@ def test_what_a_task_needs():
             load_spec(VCN, {"evaluate": {"checkpoint": "c"}, "inference": {"checkpoint": "c"}}, wish, action)
         named = {problem.split(": ")[0] for problem in caught.value.problems}
         assert named == {f"dataset.classify.{s}_dataset.{key}" for s in splits for key in ("csv_path", "images_dir")}
-    with pytest.raises(SpecError, match=r"dataset\.segment\.root_dir: train of task segment needs it"):
-        load_spec(VCN, {}, (), "train")
     with pytest.raises(SpecError, match="task: say classify or segment"):
         load_spec(VCN, {"task": None}, (), "train")
 
@@ -524,7 +524,8 @@ UNREAD = [
     "dataset.segment.augmentation.random_color.color_probability=0.1",
     "dataset.classify.augmentation_config.with_scale_random_crop.enable=false",
     "dataset.classify.augmentation_config.with_scale_random_crop.scale_range=[1]",
-    "dataset.classify.num_classes=3",
+    *("train.use_distributed_sampler=true", "model.precise_msda=true", "model.decode_head.use_summary_token=true"),
+    "model.decode_head.feature_strides=[4,8,16,32]",
     *("train.segment.weights=[1]", "train.optim.monitor_name=val_acc", "train.optim.momentum=0.5"),
     *("export.format=xdl", "evaluate.batch_size=8", "inference.batch_size=8"),
     *(f"gen_trt_engine.input_{side}=3" for side in ("channel", "width", "height")),
@@ -558,7 +559,9 @@ def test_options_that_the_others_make_idle(wish, path):
     [
         [],
         ["train.optim.optim=sgd", "train.optim.momentum=0.5"],
-        ["train.optim.weight_decay=0.5", "model.decode_head.use_summary_token=true"],
+        ["train.optim.weight_decay=0.5", "model.backbone.type=vit_small_dinov3", "model.precise_msda=true"],
+        ["model.backbone.type=vit_small_dinov3", "model.decode_head.use_summary_token=true"],
+        ["model.backbone.type=vit_small_dinov3", "model.decode_head.feature_strides=[4,8,16,32]"],
         ["dataset.segment.augmentation.with_scale_random_crop.enable=false", "dataset.segment.num_classes=5"],
         ["dataset.classify.input_map={b: 0, a: 1}"],
     ],
@@ -588,13 +591,12 @@ def test_everything_null_empty_and_open_as_tao_writes_it():
     plain = as_tao_writes_it(TAO)
     spec = load_spec(VCN, plain)
     assert dict(leaves(spec.model_dump()))["dataset.classify.image_ext"] is None
-    assert load_spec(VCN, plain, ["dataset.segment.root_dir=d"], "train")  # task segment reads no image_ext
     with pytest.raises(SpecError, match=r"dataset\.classify\.image_ext: None must start with a dot"):
         load_spec(VCN, plain, ["task=classify"], "train")
 
 
 def test_taos_template_loads():
-    spec = load_spec(VCN, as_tao_writes_it(TAO, template=True), ["dataset.segment.root_dir=d"], "train")
+    spec = load_spec(VCN, as_tao_writes_it(TAO, template=True), ["dataset.segment.root_dir=d"])
     assert spec.model_name == "" and spec.pairs.num_input == 4 and spec.pairs.workers == 1
 
 
@@ -615,7 +617,60 @@ def test_its_template_and_its_schema_are_printed(tmp_path, capsys, action):
     assert list(Draft202012Validator(schema).iter_errors({"task": "neither"}))
 
 
-def test_no_action_runs_it_yet(capsys):
-    with pytest.raises(SystemExit):
-        main([VCN, "train", "-e", "spec.yaml"])
-    assert "invalid choice: 'visual_changenet'" in capsys.readouterr().err
+# what does not fit together
+
+
+MISFITS = [
+    ("train", ["task=segment"], "task", "segment is not offered yet; there is classify"),
+    ("train", ["model.backbone.type=vit_small_dinov3"], "model.backbone.type", "vit_small_dinov3 is not offered yet"),
+    ("export", ["model.backbone.feat_downsample=true"], "model.backbone.feat_downsample", "not offered yet"),
+    ("evaluate", ["model.decode_head.in_index=[0,1]"], "model.decode_head.in_index", "not offered yet"),
+    ("inference", ["dataset.classify.num_golden=2"], "dataset.classify.num_golden", "not offered yet"),
+    ("train", ["model.classify.difference_module=null"], "model.classify.difference_module", "say learnable or"),
+    ("train", ["model.classify.difference_module=learnable"], "train.classify.loss", "learnable, which learns by ce"),
+    ("train", ["train.classify.loss=ce"], "train.classify.loss", "euclidean, which learns by contrastive"),
+    ("train", ["train.precision=bf16-mixed"], "train.precision", "bf16-mixed is not offered yet"),
+    ("train", ["train.sync_batchnorm=true"], "train.sync_batchnorm", "not offered yet"),
+    ("train", ["model.backbone.freeze_backbone=true"], "model.backbone.freeze_backbone", "pretrained_backbone_path"),
+    ("export", ["export.opset_version=13"], "export.opset_version", "it is 13; this network needs 14"),
+    ("export", ["export.serialize_nvdsinfer=true"], "export.serialize_nvdsinfer", "not offered yet"),
+    ("evaluate", ["dataset.classify.num_classes=3"], "dataset.classify.num_classes", "it is 3"),
+    ("train", ["model.decode_head.decoder_params={embed_dim: 0}"], "model.decode_head.decoder_params", "such as 256"),
+    ("train", ["model.decode_head.decoder_params.depth=3"], "model.decode_head.decoder_params", "such as 256"),
+    ("train", ["dataset.classify.image_width=130"], "dataset.classify.image_width", "is 130; fan_small_12_p4_hybrid"),
+    ("inference", ["dataset.classify.image_height=30", "export.input_height=null"], "dataset.classify.image_height",
+     "the joined picture's height is 120"),
+    ("inference", ["model.classify.difference_module=learnable", "inference.cutoff=1"], "inference.cutoff", "be FAIL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "wish", "path", "sentence"), MISFITS)
+def test_each_misfit_is_one_line(action, wish, path, sentence):
+    with pytest.raises(SpecError) as caught:
+        load_spec(VCN, yaml.safe_load(CLASSIFY), wish, action)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}: ") and sentence in problem
+
+
+def test_loss_and_module_matter_to_training_only():
+    wish = ["model.classify.difference_module=learnable"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference")
+
+
+@pytest.mark.parametrize("weights", ["model.backbone.pretrained_backbone_path", "train.pretrained_model_path"])
+def test_a_backbone_that_has_weights_may_be_frozen(weights):
+    wish = ["model.backbone.freeze_backbone=true", f"{weights}=file.pth"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "train")
+
+
+def test_lights_that_join_to_a_fitting_picture_fit():
+    wish = ["dataset.classify.image_height=12", "export.input_height=48"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "export")
+
+
+def test_taos_default_margin_is_no_cutoff_of_probabilities():
+    wish = ["model.classify.difference_module=learnable", "model.classify.eval_margin=2"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").cutoff("inference")[0] == 0.5
+    wish[1] = "model.classify.eval_margin=0.3"
+    found = load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").cutoff("inference")
+    assert found == (0.3, "model.classify.eval_margin")

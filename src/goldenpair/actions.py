@@ -190,10 +190,10 @@ def export(spec: NetworkSpec) -> ExportResult:
             f"Wrote {file} and {file.with_suffix('.json').name}: on {note.proof.pairs} pairs of {note.proof.of} its "
             f"scores are PyTorch's to within {note.proof.largest_difference:.1g}, and no verdict changes."
         )
-        if note.policy.source == "model.margin":
+        if note.policy.source == spec.margin[1]:
             log.warning(
-                f"Its cutoff is model.margin ({note.policy.cutoff}), as none is set; set inference.cutoff before the "
-                f"export, or 'policy' in {file.with_suffix('.json').name} after it."
+                f"Its cutoff is {note.policy.source} ({note.policy.cutoff}), as none is set; set inference.cutoff "
+                f"before the export, or 'policy' in {file.with_suffix('.json').name} after it."
             )
         return ExportResult(file, note)
 
@@ -291,11 +291,11 @@ def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     log.info("Loading checkpoint: %s", model)
     run.status(f"Loading checkpoint: {model}")
     cutoff, source = spec.cutoff(run.action)
-    inspector = Inspector(model, spec, None if source == "model.margin" else cutoff)
+    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff)
     run.write_spec()
-    if source == "model.margin" and inspector.cutoff == cutoff:
+    if source == spec.margin[1] and inspector.cutoff == cutoff:
         log.warning(
-            f"No cutoff is set, so model.margin ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
+            f"No cutoff is set, so {source} ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
             "from the table that evaluate prints for validation data, and set evaluate.cutoff."
         )
     return inspector

@@ -26,6 +26,8 @@ from goldenpair.tasks import Task, create_task
 _OURS, _SUM = "goldenpair", "crc32"
 # what the reader of pickles runs into when bytes are wrong
 _DAMAGED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
+OF_THE_LOSS = ("criterion.weight",)
+"""What TAO's checkpoints hold beside the model: the loss's class weights, which come from the spec."""
 _PREFIX = "model."  # of the parameter names, in TAO's files and in ours
 
 
@@ -54,12 +56,25 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     state = content.get("state_dict")
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"checkpoint {file}: it holds no model weights (no 'state_dict')")
-    weights = {str(name).removeprefix(_PREFIX): value for name, value in state.items() if isinstance(value, Tensor)}
+    weights = {
+        str(name).removeprefix(_PREFIX): value
+        for name, value in state.items()
+        if isinstance(value, Tensor) and name not in OF_THE_LOSS
+    }
     ours = content.get(_OURS)
     if isinstance(ours, dict) and _SUM in ours and ours[_SUM] != _checksum(state):
         raise CheckpointError(f"checkpoint {file}: it is damaged (wrong checksum of its weights)")
     spec = own_spec(ours, f"checkpoint {file}") if ours is not None else None
     return Checkpoint(file, weights, spec, has_training_state="optimizer_states" in content)
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, by name, with their `state_dict` or without; CheckpointError if it cannot be read."""
+    content = _read(Path(path))
+    state = content.get("state_dict", content.get("model", content))
+    if not isinstance(state, dict):
+        raise CheckpointError(f"checkpoint {path}: it holds no weights")
+    return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def own_spec(content: object, source: str) -> NetworkSpec:

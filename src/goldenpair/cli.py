@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from goldenpair.specs.common import NetworkSpec
 
-NETWORKS = ("optical_inspection",)
-SPEC_NETWORKS = (*NETWORKS, "visual_changenet")
-"""Whose specs are known, also where no action can run yet."""
+NETWORKS = ("optical_inspection", "visual_changenet")
 ACTIONS = {
     "train": "learn from train_dataset, check on validation_dataset",
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
@@ -60,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def optical_inspection() -> int:
     """The console command of TAO's containers: the same words without the network's name."""
     return main(["optical_inspection", *sys.argv[1:]])
+
+
+def visual_changenet() -> int:
+    """The other console command of TAO's containers."""
+    return main(["visual_changenet", *sys.argv[1:]])
 
 
 @contextmanager
@@ -229,7 +232,6 @@ def _files(count: int) -> str:
 def _import(given: argparse.Namespace) -> None:
     from goldenpair.importing import import_checkpoint, import_table, read_foreign, refuse_existing
     from goldenpair.specs.load import load_spec
-    from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 
     source = Path(given.checkpoint)
     out = Path(given.out) if given.out else source.with_name(f"{source.stem}_goldenpair.pth")
@@ -238,10 +240,9 @@ def _import(given: argparse.Namespace) -> None:
         refuse_existing(out)
     elif given.out or given.overrides:
         raise InputError("--out and overrides need the spec that the checkpoint was trained with: -e SPEC")
-    spec = load_spec(OpticalInspectionSpec.network, given.spec, given.overrides) if given.spec else None
-    assert spec is None or isinstance(spec, OpticalInspectionSpec)
+    spec = load_spec(foreign.network, given.spec, given.overrides) if given.spec else None
     _console().print(import_table(foreign.compare(spec)))
-    print(f"{foreign.model_type}, embedding_vectors {foreign.embedding_vectors}")
+    print(f"{foreign.network}: {', '.join(f'{path} {value}' for path, value in foreign.facts().items())}")
     print(f"num_input x image_height x image_width = {foreign.pixels}")
     if foreign.left_out:
         print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
@@ -272,7 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     _debug(command)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
-        command.add_argument("network", choices=SPEC_NETWORKS)
+        command.add_argument("network", choices=NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
         if name == "schema":
             command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")

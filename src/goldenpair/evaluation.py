@@ -1,17 +1,17 @@
 """Scores of a table: each golden that rows share is looked at once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from goldenpair.data.cache import Pictures
 from goldenpair.data.pairs import ahead
 from goldenpair.data.table import PairTable, part_pictures
 from goldenpair.progress import Progress
-from goldenpair.tasks import Task
+from goldenpair.tasks import Features, Task
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,17 @@ class Scores:
 
     score: NDArray[np.float32]
     errors: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """`golden` says for each of `rows` which one it compares with: 0 is the last golden of the batch before if
+    `goes_on`, and the others are `goldens`, in their order."""
+
+    rows: NDArray[np.int64]
+    goldens: NDArray[np.int64]
+    golden: NDArray[np.int64]
+    goes_on: bool
 
 
 def score_table(
@@ -33,41 +44,51 @@ def score_table(
 ) -> Scores:
     """Score every row of a table. A picture that cannot be read costs its rows their score, never the run.
 
-    Pictures are decoded while the network works and are not kept: each is needed once. `progress` counts
-    samples and distinct goldens.
+    Pictures are decoded while the network works and are not kept: each is needed once. Memory does not grow with the
+    table but by its scores. `progress` counts samples and distinct goldens.
     """
     layout = task.layout
     parts = part_pictures(table, layout)
     pictures = Pictures(parts.paths, layout.height, layout.width, workers)
-    _, first_row, golden_of = np.unique(parts.golden_id, return_index=True, return_inverse=True)
-    goldens = parts.golden[first_row]
+    batches = list(_batches(parts.golden_id, batch_size))
+    files = (np.concatenate([parts.sample[one.rows], parts.golden[one.goldens]]) for one in batches)
     task.model.to(device)
-    total, done = len(goldens) + len(table), 0
-
-    def features(index: NDArray[np.int64]) -> list[Tensor]:
-        nonlocal done
-        found = []
-        step = 2 * batch_size  # pictures: as many as a batch of pairs holds
-        batches = [index[start : start + step] for start in range(0, len(index), step)]
-        for batch in ahead(map(pictures.read, batches)):
-            prepared = task.prepare(torch.from_numpy(batch).to(device, non_blocking=True))
-            found.append(task.features(prepared))
-            done += len(batch)
+    total, done = sum(len(one.rows) + len(one.goldens) for one in batches), 0
+    score = np.empty(len(table), np.float32)
+    last: Features = ()
+    with torch.inference_mode():
+        for batch, pixels in zip(batches, ahead(map(pictures.read, files)), strict=True):
+            prepared = task.prepare(torch.from_numpy(pixels).to(device, non_blocking=True))
+            found = task.features(prepared)
+            count = len(batch.rows)
+            goldens = tuple(one[count:] for one in found)
+            if batch.goes_on:
+                goldens = tuple(torch.cat(two) for two in zip(last, goldens, strict=True))
+            last = tuple(one[-1:] for one in goldens)
+            which = torch.from_numpy(batch.golden).to(device)
+            pair = tuple(one[:count] for one in found), tuple(one[which] for one in goldens)
+            score[batch.rows] = task.score(*pair).float().cpu().numpy()
+            done += len(pixels)
             if progress:
                 progress(done, total)
-        return found
-
-    with torch.inference_mode():
-        of_goldens = torch.cat(features(goldens))
-        of_samples = torch.cat(features(parts.sample))
-        which = torch.from_numpy(golden_of.reshape(-1)).to(device)
-        score = task.score(of_samples, of_goldens[which]).float().cpu().numpy()
-    found = parts.faults(pictures.errors, np.arange(len(table)))
-    errors = {row: text for row, text in enumerate(found) if text}
+    faults = parts.faults(pictures.errors, np.arange(len(table)))
+    errors = {row: text for row, text in enumerate(faults) if text}
     for row in np.flatnonzero(~np.isfinite(score)):
         errors.setdefault(int(row), "the network gave no number")
     score[list(errors)] = np.nan
     return Scores(score, errors)
+
+
+def _batches(golden_id: NDArray[np.int64], size: int) -> Iterator[_Batch]:
+    """All rows, those that share a golden one after the other, so that no more than one golden has to be kept."""
+    order = np.argsort(golden_id, kind="stable")
+    before = None
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        known, first, golden = np.unique(golden_id[rows], return_index=True, return_inverse=True)
+        goes_on = before is not None and bool(known[0] == before)
+        before = known[-1]
+        yield _Batch(rows, rows[first[1:] if goes_on else first], golden.reshape(-1), goes_on)
 
 
 def score_pictures(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device) -> float:
@@ -75,4 +96,4 @@ def score_pictures(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uin
     with torch.inference_mode():
         pair = torch.from_numpy(np.stack([sample, golden])).to(device)
         features = task.features(task.prepare(pair))
-        return float(task.score(features[:1], features[1:])[0])
+        return float(task.score(tuple(one[:1] for one in features), tuple(one[1:] for one in features))[0])

@@ -1,20 +1,27 @@
 """TAO's checkpoints, older ones too, become ones of ours: weights together with the spec they were trained with."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
-from goldenpair.checkpoint import save, stamp
+from goldenpair.checkpoint import OF_THE_LOSS, save, stamp
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, SpecError
+from goldenpair.models.changenet import EuclideanChangenet, LearnableChangenet
+from goldenpair.models.fan import SIZES, STRIDES, Fan
 from goldenpair.models.siamese import Siamese
+from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.load import walk
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+from goldenpair.specs.visual_changenet import VisualChangenetSpec
+from goldenpair.tasks import create_task
 from goldenpair.unpickling import ForeignFile, StoredTensor
 
 _PREFIXES = ("model.", "module.", "_orig_mod.")  # of Lightning, of several GPUs, of torch.compile
@@ -40,48 +47,67 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """The weights of a SiameseOI network that others saved, under our names, and what their shapes tell.
+class EuclideanHead:
+    """The sizes of architecture 1, as EuclideanChangenet takes them."""
+
+    embedding: int
+
+
+@dataclass(frozen=True)
+class LearnableHead:
+    """The sizes of architecture 2, as LearnableChangenet takes them."""
+
+    embed_dim: int
+    hidden: int
+    scales: int
+
+
+@dataclass(frozen=True)
+class Foreign(ABC):
+    """The weights of a network that others saved, under our names, and what their shapes tell.
 
     `pixels` is num_input x image_height x image_width. `left_out` names what the file holds beside weights and was
     not read.
     """
 
+    network: ClassVar[str]
     path: Path
     weights: Mapping[str, Tensor]
-    model_type: Literal["Siamese_3", "Siamese_1"]
-    embedding_vectors: int
-    pixels: int
     left_out: tuple[str, ...]
+    pixels: int
 
-    def compare(self, spec: OpticalInspectionSpec | None) -> list[Parameter]:
+    @abstractmethod
+    def facts(self) -> dict[str, object]:
+        """What the shapes tell beside `pixels`, as path in the spec -> value."""
+
+    @abstractmethod
+    def _from_shapes(self) -> nn.Module:
+        """A network of these shapes, for pictures of any height and width that have as many pixels."""
+
+    def compare(self, spec: NetworkSpec | None) -> list[Parameter]:
         """Each parameter of the file, and of the network that `spec` describes, or else the shapes themselves."""
         with torch.device("meta"):
-            if spec is None:
-                network = Siamese(self.model_type, self.pixels, 1, self.embedding_vectors)
-            else:
-                layout, model = Layout.of(spec.dataset), spec.model
-                network = Siamese(model.model_type, layout.joined_height, layout.joined_width, model.embedding_vectors)
+            network = self._from_shapes() if spec is None else create_task(spec).model
         wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in self.weights.items()}
         names = [*wanted, *(name for name in found if name not in wanted)]
         return [Parameter(name, found.get(name), wanted.get(name)) for name in names]
 
-    def advice(self, spec: OpticalInspectionSpec) -> list[str]:
+    def advice(self, spec: NetworkSpec) -> list[str]:
         """What to change in a spec that does not fit, as lines `path: sentence`."""
-        lines = []
-        if (self.model_type == "Siamese_3") != (spec.model.model_type == "Siamese_3"):
-            lines.append(f"model.model_type: the file is a {self.model_type}, the spec says {spec.model.model_type}")
-        if self.embedding_vectors != spec.model.embedding_vectors:
-            said = spec.model.embedding_vectors
-            lines.append(f"model.embedding_vectors: the file has {self.embedding_vectors}, the spec says {said}")
-        layout = Layout.of(spec.dataset)
+        said = {path: value for path, _, value in walk(spec)}
+        lines = [
+            f"{path}: the file has {found}, the spec says {said[path]}"
+            for path, found in self.facts().items()
+            if said[path] != found
+        ]
+        layout = Layout.of(spec.pairs)
         given = (len(layout.suffixes), layout.height, layout.width)
         if self.pixels != layout.joined_height * layout.joined_width:
             fitting = ", ".join(map(_times, self.sizes(*given)))
             lines.append(
-                f"dataset: num_input x image_height x image_width is {self.pixels} in the file and {_times(given)} "
-                f"in the spec; of what fits: {fitting}"
+                f"{spec.pairs_path}: num_input x image_height x image_width is {self.pixels} in the file and "
+                f"{_times(given)} in the spec; of what fits: {fitting}"
             )
         return lines
 
@@ -94,8 +120,64 @@ class Foreign:
         return list(dict.fromkeys(fitting))[:_KEPT] or [(1, self.pixels, 1)]
 
 
+@dataclass(frozen=True)
+class ForeignSiamese(Foreign):
+    """A SiameseOI network. Siamese_1 stands for Siamese as well, which has the same layers."""
+
+    network: ClassVar[str] = OpticalInspectionSpec.network
+    model_type: Literal["Siamese_3", "Siamese_1"]
+    embedding_vectors: int
+
+    def facts(self) -> dict[str, object]:
+        return {"model.model_type": self.model_type, "model.embedding_vectors": self.embedding_vectors}
+
+    def advice(self, spec: NetworkSpec) -> list[str]:
+        found = super().advice(spec)
+        assert isinstance(spec, OpticalInspectionSpec)
+        alike = self.model_type == "Siamese_1" and spec.model.model_type == "Siamese"
+        return [line for line in found if not (alike and line.startswith("model.model_type:"))]
+
+    def _from_shapes(self) -> nn.Module:
+        return Siamese(self.model_type, self.pixels, 1, self.embedding_vectors)
+
+
+@dataclass(frozen=True)
+class ForeignChangenet(Foreign):
+    """A Visual ChangeNet for classification with a FAN backbone."""
+
+    network: ClassVar[str] = VisualChangenetSpec.network
+    backbone: str
+    head: EuclideanHead | LearnableHead
+
+    def facts(self) -> dict[str, object]:
+        module = "model.classify.difference_module"
+        if isinstance(self.head, EuclideanHead):
+            head: dict[str, object] = {module: "euclidean", "model.classify.embedding_vectors": self.head.embedding}
+        else:
+            head = {
+                module: "learnable",
+                "model.decode_head.decoder_params": {"embed_dim": self.head.embed_dim},
+                "model.classify.embed_dec": self.head.hidden,
+                "model.classify.learnable_difference_modules": self.head.scales,
+            }
+        return {"model.backbone.type": self.backbone, **head}
+
+    def _from_shapes(self) -> nn.Module:
+        fan, head = Fan(SIZES[self.backbone]), self.head
+        if isinstance(head, EuclideanHead):
+            return EuclideanChangenet(fan, self.pixels // STRIDES[-1], STRIDES[-1], embedding=head.embedding)
+        return LearnableChangenet(
+            fan,
+            self.pixels // STRIDES[0],
+            STRIDES[0],
+            embed_dim=head.embed_dim,
+            hidden=head.hidden,
+            scales=head.scales,
+        )
+
+
 def read_foreign(path: str | Path) -> Foreign:
-    """Read the weights of a SiameseOI checkpoint of TAO, whatever else is in it. No code of the file runs.
+    """Read the weights of a checkpoint of TAO, of any network that is offered. No code of the file runs.
 
     Raises CheckpointError if it is encrypted, damaged, ours already, or of another network.
     """
@@ -117,14 +199,53 @@ def read_foreign(path: str | Path) -> Foreign:
     if not isinstance(state, dict):
         raise CheckpointError(f"checkpoint {file}: its state_dict is no dictionary")
     stored = _bare_names(file, {name: value for name, value in state.items() if isinstance(value, StoredTensor)})
-    _refuse_other_networks(file, stored)
+    stored = {name: value for name, value in stored.items() if name not in OF_THE_LOSS}
     shapes = {name: value.size for name, value in stored.items()}
+    told = (file, read.tensors(stored), tuple(read.left_out))
+    if any(name.startswith(("backbone.", "decoder.")) for name in shapes):
+        return _changenet(shapes, *told)
+    if any(name.startswith(("cnn1.", "fc1.")) for name in shapes):
+        return _siamese(shapes, *told)
+    some = ", ".join(list(shapes)[:3])
+    raise CheckpointError(f"checkpoint {file}: its parameters ({some}, ...) are those of no network known here")
+
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def _siamese(shapes: Shapes, file: Path, weights: Mapping[str, Tensor], left_out: tuple[str, ...]) -> ForeignSiamese:
     first = shapes.get("fc1.0.weight", ())
     kind: Literal["Siamese_3", "Siamese_1"] = "Siamese_3" if "fc1.6.weight" in shapes else "Siamese_1"
     last = shapes.get("fc1.6.weight" if kind == "Siamese_3" else "fc1.4.weight", ())
     if len(first) != 2 or len(last) != 2 or not first[1] or first[1] % _CHANNELS:
         raise CheckpointError(f"checkpoint {file}: its linear layers (fc1) are not those of a SiameseOI network")
-    return Foreign(file, read.tensors(stored), kind, last[0], first[1] // _CHANNELS, tuple(read.left_out))
+    return ForeignSiamese(file, weights, left_out, first[1] // _CHANNELS, kind, last[0])
+
+
+def _changenet(
+    shapes: Shapes, file: Path, weights: Mapping[str, Tensor], left_out: tuple[str, ...]
+) -> ForeignChangenet:
+    token = shapes.get("backbone.cls_token", ())
+    depth = len({name.split(".")[2] for name in shapes if name.startswith("backbone.blocks.")})
+    backbone = next((name for name, size in SIZES.items() if token == (1, 1, size.width) and depth == size.depth), "")
+    if not backbone:
+        raise CheckpointError(
+            f"checkpoint {file}: its backbone (class token {list(token)}, {depth} blocks) is none of "
+            f"{', '.join(SIZES)}; others are not offered yet"
+        )
+    width = SIZES[backbone].width
+    flat, last = shapes.get("fc1.0.weight", ()), shapes.get("fc1.6.weight", ())
+    if len(flat) == len(last) == 2 and flat[1] and not flat[1] % width:
+        pixels = flat[1] // width * STRIDES[-1] ** 2
+        return ForeignChangenet(file, weights, left_out, pixels, backbone, EuclideanHead(last[0]))
+    fuse, flat = shapes.get("decoder.linear_fuse.0.weight", ()), shapes.get("decoder.classifier.0.weight", ())
+    if len(fuse) != 4 or len(flat) != 2 or not fuse[0] or not flat[1] or fuse[1] % fuse[0] or flat[1] % fuse[0]:
+        raise CheckpointError(
+            f"checkpoint {file}: it is a visual_changenet network, but what follows its backbone is not that of task "
+            "classify; task segment is not offered yet"
+        )
+    head = LearnableHead(embed_dim=fuse[0], hidden=flat[0], scales=fuse[1] // fuse[0])
+    return ForeignChangenet(file, weights, left_out, flat[1] // fuse[0] * STRIDES[0] ** 2, backbone, head)
 
 
 def refuse_existing(out: Path) -> None:
@@ -132,13 +253,13 @@ def refuse_existing(out: Path) -> None:
         raise CheckpointError(f"{out} exists already; give another name with --out")
 
 
-def import_checkpoint(foreign: Foreign, spec: OpticalInspectionSpec, out: Path) -> None:
+def import_checkpoint(foreign: Foreign, spec: NetworkSpec, out: Path) -> None:
     """Write the weights and the spec as a checkpoint of ours, which needs nothing else.
 
     Raises SpecError or CheckpointError, and writes nothing, if they do not fit together or if the file exists.
     """
     refuse_existing(out)
-    if problems := spec.problems("inference"):
+    if problems := spec.problems("import"):
         raise SpecError("the spec", problems)
     misfits = [one for one in foreign.compare(spec) if one.state != "fits"]
     if misfits:
@@ -178,13 +299,3 @@ def _bare_names(file: Path, state: Mapping[object, StoredTensor]) -> dict[str, S
     if not bare:
         raise CheckpointError(f"checkpoint {file}: it holds no model weights")
     return bare
-
-
-def _refuse_other_networks(file: Path, names: Mapping[str, StoredTensor]) -> None:
-    if any(name.startswith(("backbone.", "decoder.")) for name in names):
-        raise CheckpointError(
-            f"checkpoint {file}: its parameters are those of a visual_changenet network, which is not offered yet"
-        )
-    if not any(name.startswith(("cnn1.", "fc1.")) for name in names):
-        some = ", ".join(list(names)[:3])
-        raise CheckpointError(f"checkpoint {file}: its parameters ({some}, ...) are those of no network known here")

@@ -14,10 +14,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from rich.console import Console
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from goldenpair import checkpoint as checkpoints
+from goldenpair.backbones import load_backbone
 from goldenpair.callbacks import (
     BestCheckpoint,
     EarlyStop,
@@ -121,12 +124,16 @@ class PairModule(pl.LightningModule):
         # every process validates everything, so each knows the same metrics without gathering
         return TableLoader(self._pairs["val"], self.spec.pairs.batch_size)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.task.optimizer()
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.task.optimizer()
+        schedule = self.task.schedule(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
 
     def training_step(self, batch: PairBatch, _: int) -> Tensor:
         # a generator of its own for each step, so that a resumed run draws what an unbroken one would
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        seed = self.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed)  # of what the network draws by itself
+        generator = torch.Generator().manual_seed(seed)
         sample, golden = self.task.augment(batch.sample, batch.golden, generator)
         loss, score = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), batch.label)
         self._add("train", loss, score, batch)
@@ -186,10 +193,20 @@ class PairModule(pl.LightningModule):
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 for name in _FROM_SPEC:
-                    if name in group and group[name] != optimizer.defaults[name]:
-                        told = (name, optimizer.defaults[name], group[name])
-                        log.info("train.optim.%s is %g from here on; the checkpoint was trained with %g.", *told)
-                        group[name] = optimizer.defaults[name]
+                    # a schedule starts from initial_lr and sets lr
+                    key = "initial_lr" if name == "lr" and "initial_lr" in group else name
+                    if key in group and group[key] != (wish := optimizer.defaults[name]):
+                        log.info(
+                            "train.optim.%s is %g from here on; the checkpoint was trained with %g.",
+                            *(name, wish, group[key]),
+                        )
+                        if key == "initial_lr" and group[key]:
+                            group["lr"] *= wish / group[key]
+                        group[key] = wish
+        for config in self.trainer.lr_scheduler_configs:
+            scheduler = config.scheduler
+            assert isinstance(scheduler, LambdaLR)
+            scheduler.base_lrs = [group["initial_lr"] for group in scheduler.optimizer.param_groups]
 
     def _start_changed_epoch_anew(self) -> None:
         """A checkpoint within an epoch counts batches, which means nothing where the epoch has other ones now."""
@@ -213,6 +230,8 @@ class PairModule(pl.LightningModule):
         checkpoint["seen_of_epoch"] = self._seen["train"].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in checkpoints.OF_THE_LOSS:
+            checkpoint["state_dict"].pop(name, None)
         # TAO's have none
         self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.trainer.strategy.root_device)
 
@@ -273,6 +292,8 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
     spec, pretrained = run.spec, run.spec.train.pretrained_model_path
     resume = checkpoint_to_resume(spec, run.folder)
     if not resume:
+        if spec.pretrained_backbone:
+            load_backbone(task.model.get_submodule("backbone"), spec.pretrained_backbone)
         if pretrained:
             checkpoints.load_weights(task, checkpoints.read_checkpoint(pretrained))
         return None

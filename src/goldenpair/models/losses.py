@@ -1,5 +1,7 @@
 """Distances and losses of pairs."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,3 +26,14 @@ def contrastive_loss(distance: Tensor, label: Tensor, margin: float) -> Tensor:
     near = (1 - label) * distance.square()
     far = label * (margin - distance).clamp(min=0).square()
     return (near + far).mean()
+
+
+def weighted_cross_entropy(logits: Tensor, label: Tensor, weights: Sequence[float]) -> Tensor:
+    """Cross entropy of logits [N, classes], each pair counted by the weight of its class: a weighted mean.
+
+    `label` is [N], 1 = defect. Raises ValueError for any other shapes.
+    """
+    if logits.ndim != 2 or label.shape != logits.shape[:1]:
+        raise ValueError(f"expected [N, classes] and [N] tensors, got {list(logits.shape)} and {list(label.shape)}")
+    weight = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
+    return torch.nn.functional.cross_entropy(logits, label.long(), weight)

@@ -353,6 +353,11 @@ class NetworkSpec(Section):
         """The section that describes the tables of pairs."""
         raise NotImplementedError
 
+    @property
+    def pretrained_backbone(self) -> str | None:
+        """The file of weights that training starts its backbone from, if there is one."""
+        return None
+
     def problems(self, action: str) -> list[str]:
         """What does not fit together when `action` is to run, as lines `path: sentence`."""
         found = self.pairs.problems(action, self.pairs_path)

@@ -1,7 +1,8 @@
-"""Sections of what follows training: export to ONNX, and tao-deploy's engines, which is accepted as TAO has it."""
+"""Sections of what follows training: export to ONNX, and what is only accepted as TAO has it: tao-deploy's engines,
+and quantisation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator
 
@@ -106,3 +107,30 @@ class GenTrtEngine(Section):
     input_channel: int | None = option(None, "Colour channels", not_in_tao=True, no_effect=_DROPPED)
     input_width: int | None = option(None, "Width of the joined picture", not_in_tao=True, no_effect=_DROPPED)
     input_height: int | None = option(None, "Height of the joined picture", not_in_tao=True, no_effect=_DROPPED)
+
+
+class TensorQuantization(Section):
+    dtype: Literal["int8", "fp8_e4m3fn", "fp8_e5m2", "native"] | None = option(None, "Number format")
+    observer_or_fake_quant: str | None = option(None, "How the range of the values is found")
+    quant_axis: int | None = option(None, "Axis along which each slice has its own range")
+    observer_or_fake_quant_kwargs: dict[str, Any] | None = option(None, "Settings of that")
+
+
+class LayerQuantization(Section):
+    module_name: str = option(MISSING, "Pattern of the layers' names or classes")
+    weights: TensorQuantization | None = option(None, "What becomes of the weights")
+    activations: TensorQuantization | None = option(None, "What becomes of the activations")
+
+
+class Quantize(Section):
+    backend: Literal["modelopt.pytorch", "torchao", "modelopt.onnx"] | None = option("torchao", "Quantiser")
+    mode: Literal["static_ptq", "weight_only_ptq"] | None = option("weight_only_ptq", "What is quantised")
+    algorithm: Literal["minmax", "max", "entropy", "awq_clip", "awq_lite", "awq_full", "rtn_dq"] | None = option(
+        "minmax", "How ranges are found"
+    )
+    layers: list[LayerQuantization] | None = option([], "What is done to which layers")
+    skip_names: list[str] | None = option([], "Patterns of layers to leave alone")
+    model_path: str | None = option("", "Checkpoint or ONNX file to quantise")
+    results_dir: str | None = option("", "Folder of the results")
+    backend_kwargs: dict[str, Any] | None = option({}, "Settings of the quantiser", tao_leaves_open=True)
+    device: str = option("cuda", "Where to work", pattern="^(cuda|cpu|trt|cuda:[0-9]+)$")

@@ -1,9 +1,9 @@
 """The spec of `visual_changenet` (pairs classified or segmented): TAO's fields and defaults, and ours beside them.
 
-Its specs can be read and checked; no action runs the network yet.
+Actions run task classify with the FAN backbones; all else can be read and checked, and is refused when it is to run.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from goldenpair.specs.common import (
     AugmentationConfig,
@@ -16,12 +16,15 @@ from goldenpair.specs.common import (
     SplitFiles,
     TrainCommon,
 )
-from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, TensorRt
+from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, Quantize, TensorRt
 from goldenpair.specs.fields import MISSING, Section, meta, option, section
 
-_TWO = "a pair is PASS or a defect, so there are always two classes"
 _NEVER = "TAO never made it work"
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
+_FAN_STRIDES = [4, 8, 16, 16]
+_FAN_MULTIPLE = 16
+_LOSS_OF = {"learnable": "ce", "euclidean": "contrastive"}
+_LOWEST_OPSET = 14  # the lowest that knows how attention is computed
 _LATEST = "${results_dir}/train/changenet_model_classify_latest.pth"
 
 
@@ -168,7 +171,7 @@ class ClassifyDataset(Dataset):
     image_width: int = option(224, "Width that each picture is resized to, in pixels", ge=1, alias="input_width")
     image_height: int = option(224, "Height that each picture is resized to, in pixels", ge=1, alias="input_height")
     augmentation_config: ClassifyAugmentation = section(ClassifyAugmentation, "Normalisation and augmentation")
-    num_classes: int = option(2, "Classes", ge=2, math_cond=">0", no_effect=_TWO)
+    num_classes: int = option(2, "Classes; a pair is PASS or a defect: there are 2", ge=2, math_cond=">0")
     num_golden: int = option(1, "Goldens of each sample; more than 1: golden_path is a folder of goldens", ge=1)
     quant_calibration_dataset: CalibrationImages = section(CalibrationImages, "What quantize looks at")
 
@@ -216,7 +219,9 @@ class ChangenetTrain(TrainCommon):
     segment: TrainSegment = section(TrainSegment, "What task segment adds")
     precision: str = option("32-true", "Number format, in Lightning's words")
     sync_batchnorm: bool = option(False, "Batch norms see the batches of all GPUs")
-    use_distributed_sampler: bool = option(False, "Let Lightning divide the data among GPUs")
+    use_distributed_sampler: bool = option(
+        False, "Let Lightning divide the data among GPUs", no_effect="the rows are always divided among the GPUs"
+    )
 
 
 class ChangenetScoring(ScoringCommon):
@@ -226,7 +231,7 @@ class ChangenetScoring(ScoringCommon):
 
 
 class ChangenetExport(ExportCommon):
-    opset_version: int = option(17, "ONNX opset, 11 to 23", ge=1)
+    opset_version: int = option(17, f"ONNX opset, {_LOWEST_OPSET} to 23 (up to 17 by PyTorch's older exporter)", ge=1)
     input_height: int | None = option(
         None, "Height of the joined picture; unset: as dataset says (TAO's is 224)", ge=1, tao_template=224
     )
@@ -247,33 +252,6 @@ class ChangenetGenTrtEngine(GenTrtEngine):
     tensorrt: ChangenetTensorRt = section(ChangenetTensorRt, "How to build")
 
 
-class TensorQuantization(Section):
-    dtype: Literal["int8", "fp8_e4m3fn", "fp8_e5m2", "native"] | None = option(None, "Number format")
-    observer_or_fake_quant: str | None = option(None, "How the range of the values is found")
-    quant_axis: int | None = option(None, "Axis along which each slice has its own range")
-    observer_or_fake_quant_kwargs: dict[str, Any] | None = option(None, "Settings of that")
-
-
-class LayerQuantization(Section):
-    module_name: str = option(MISSING, "Pattern of the layers' names or classes")
-    weights: TensorQuantization | None = option(None, "What becomes of the weights")
-    activations: TensorQuantization | None = option(None, "What becomes of the activations")
-
-
-class Quantize(Section):
-    backend: Literal["modelopt.pytorch", "torchao", "modelopt.onnx"] | None = option("torchao", "Quantiser")
-    mode: Literal["static_ptq", "weight_only_ptq"] | None = option("weight_only_ptq", "What is quantised")
-    algorithm: Literal["minmax", "max", "entropy", "awq_clip", "awq_lite", "awq_full", "rtn_dq"] | None = option(
-        "minmax", "How ranges are found"
-    )
-    layers: list[LayerQuantization] | None = option([], "What is done to which layers")
-    skip_names: list[str] | None = option([], "Patterns of layers to leave alone")
-    model_path: str | None = option("", "Checkpoint or ONNX file to quantise")
-    results_dir: str | None = option("", "Folder of the results")
-    backend_kwargs: dict[str, Any] | None = option({}, "Settings of the quantiser", tao_leaves_open=True)
-    device: str = option("cuda", "Where to work", pattern="^(cuda|cpu|trt|cuda:[0-9]+)$")
-
-
 class VisualChangenetSpec(NetworkSpec):
     """Visual ChangeNet: a backbone sees both pictures, and what follows classifies or segments the difference."""
 
@@ -285,7 +263,7 @@ class VisualChangenetSpec(NetworkSpec):
     dataset: ChangenetDataset = section(ChangenetDataset, "Pictures of task classify, and of task segment")
     train: ChangenetTrain = section(ChangenetTrain, "Training")
     evaluate: ChangenetScoring = section(ChangenetScoring, "Evaluation", needed_by=("evaluate",))
-    export: ChangenetExport = section(ChangenetExport, "Export to ONNX (not offered yet)")
+    export: ChangenetExport = section(ChangenetExport, "Export to ONNX")
     inference: ChangenetScoring = section(ChangenetScoring, "Inference", needed_by=("inference",))
     gen_trt_engine: ChangenetGenTrtEngine = section(
         ChangenetGenTrtEngine, "Building a TensorRT engine (not offered yet)"
@@ -303,23 +281,96 @@ class VisualChangenetSpec(NetworkSpec):
     def pairs(self) -> Dataset:
         return self.dataset.classify
 
-    def problems(self, action: str) -> list[str]:
-        if self.task == "classify":
-            return super().problems(action)
+    @property
+    def pretrained_backbone(self) -> str | None:
+        return self.model.backbone.pretrained_backbone_path
+
+    def not_offered(self) -> list[str]:
+        """What no action can run yet, as lines `path: sentence`."""
         if self.task is None:
             return ["task: say classify or segment"]
-        return [] if self.dataset.segment.root_dir else [f"dataset.segment.root_dir: {action} of task segment needs it"]
+        if self.task == "segment":
+            return ["task: segment is not offered yet; there is classify"]
+        backbone, head, found = self.model.backbone, self.model.decode_head, []
+        if not backbone.type.startswith("fan_"):
+            offered = "fan_tiny_8_p4_hybrid, fan_small_12_p4_hybrid, fan_base_16_p4_hybrid, fan_large_16_p4_hybrid"
+            found.append(f"model.backbone.type: {backbone.type} is not offered yet; there is {offered}")
+        if backbone.feat_downsample:
+            found.append("model.backbone.feat_downsample: it is not offered yet; set it to false")
+        if head.changed("in_index"):
+            found.append("model.decode_head.in_index: a choice of maps is not offered yet; leave it out")
+        if self.dataset.classify.num_golden > 1:
+            found.append("dataset.classify.num_golden: several goldens are not offered yet; set it to 1")
+        if self.model.classify.difference_module is None:
+            found.append("model.classify.difference_module: say learnable or euclidean")
+        return found
+
+    def problems(self, action: str) -> list[str]:
+        if self.task != "classify":
+            return self.not_offered()
+        return self.not_offered() + super().problems(action) + self._misfits() + self._misfits_of(action)
+
+    def _misfits(self) -> list[str]:
+        found, data = [], self.dataset.classify
+        rows, columns = data.grid
+        for side, size in (("height", rows * data.image_height), ("width", columns * data.image_width)):
+            if size % _FAN_MULTIPLE:
+                found.append(
+                    f"dataset.classify.image_{side}: the joined picture's {side} is {size}; {self.model.backbone.type} "
+                    f"wants a multiple of {_FAN_MULTIPLE}"
+                )
+        if data.num_classes != 2:
+            found.append(
+                f"dataset.classify.num_classes: it is {data.num_classes}, but a pair is PASS or a defect; set it to 2"
+            )
+        params = self.model.decode_head.decoder_params
+        if params.keys() != {"embed_dim"} or params["embed_dim"] < 1:
+            found.append(f"model.decode_head.decoder_params: {params} must be {{embed_dim: WIDTH}}, such as 256")
+        return found
+
+    def _misfits_of(self, action: str) -> list[str]:
+        found, train, classify = [], self.train, self.model.classify
+        if action == "train":
+            wanted = _LOSS_OF.get(classify.difference_module or "", train.classify.loss)
+            if train.classify.loss != wanted:
+                found.append(
+                    f"train.classify.loss: it is {train.classify.loss}, but difference_module is "
+                    f"{classify.difference_module}, which learns by {wanted}; change one of the two"
+                )
+            if self.model.backbone.freeze_backbone and not (self.pretrained_backbone or train.pretrained_model_path):
+                found.append(
+                    "model.backbone.freeze_backbone: a frozen backbone of random weights never learns; give "
+                    "pretrained_backbone_path"
+                )
+            for name in train.changed("precision", "sync_batchnorm"):
+                found.append(f"train.{name}: {getattr(train, name)} is not offered yet; leave it out")
+        if action == "export" and self.export.opset_version < _LOWEST_OPSET:
+            found.append(f"export.opset_version: it is {self.export.opset_version}; this network needs {_LOWEST_OPSET}")
+        if action == "export" and self.export.serialize_nvdsinfer:
+            found.append("export.serialize_nvdsinfer: it is not offered yet; set it to false")
+        cutoff, path = self.cutoff(action)
+        if classify.difference_module == "learnable" and cutoff >= 1:
+            found.append(f"{path}: {cutoff} is no probability, which the score of learnable is: nothing could be FAIL")
+        return found
 
     def idle(self) -> dict[str, str]:
-        unread = {f"train.optim.{name}": "only sgd uses it" for name in self.train.optim.changed("momentum")}
-        token = self.model.decode_head.changed("use_summary_token")
-        always = {f"model.decode_head.{name}": "vit_large_nvdinov2 always does it" for name in token}
-        return (
-            self.dataset.classify.idle(self.pairs_path)
-            | (unread if self.train.optim.optim != "sgd" else {})
-            | (always if self.model.backbone.type == "vit_large_nvdinov2" else {})
-        )
+        head, kind = self.model.decode_head, self.model.backbone.type
+        idle = {f"train.optim.{name}": "only sgd uses it" for name in self.train.optim.changed("momentum")}
+        if self.train.optim.optim == "sgd":
+            idle = {}
+        token = head.changed("use_summary_token")
+        if kind == "vit_large_nvdinov2":
+            idle |= {f"model.decode_head.{name}": "vit_large_nvdinov2 always does it" for name in token}
+        if kind.startswith("fan_"):
+            idle |= {f"model.decode_head.{name}": "FAN has no summary token" for name in token}
+            idle |= {f"model.{name}": "FAN has no such attention" for name in self.model.changed("precise_msda")}
+            if head.feature_strides != _FAN_STRIDES:
+                idle["model.decode_head.feature_strides"] = f"{kind} has the strides {_FAN_STRIDES}"
+        return self.dataset.classify.idle(self.pairs_path) | idle
 
     @property
     def margin(self) -> tuple[float, str]:
-        return self.model.classify.eval_margin, "model.classify.eval_margin"
+        margin = self.model.classify.eval_margin
+        if self.model.classify.difference_module == "learnable" and margin >= 1:
+            return 0.5, "the middle of 0 and 1, as model.classify.eval_margin is no probability,"
+        return margin, "model.classify.eval_margin"

@@ -1,0 +1,101 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from goldenpair.backbones import load_backbone
+from goldenpair.errors import CheckpointError, InputError
+from goldenpair.models.fan import Fan, Size
+
+SIZE = Size(width=32, depth=1, heads=4, stem_blocks=(1, 1), map_3=0)
+
+
+def fan(seed: int) -> Fan:
+    torch.manual_seed(seed)
+    return Fan(SIZE)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+PREFIXES = [
+    "",
+    "module.",
+    "backbone.",
+    "model.backbone.",
+    "model.encoder.",
+    "model.decoder.",
+    "model.",
+    "module.model.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_weights_come_through_every_prefix(tmp_path, prefix, key, caplog):
+    source, mine = fan(1), fan(2)
+    state = {f"{prefix}{name}": value for name, value in source.state_dict().items()}
+    torch.save({key: state} if key else state, tmp_path / "w.pth")
+    assert not same(mine, source)
+    with caplog.at_level(logging.INFO, "goldenpair"):
+        load_backbone(mine, str(tmp_path / "w.pth"))
+    assert same(mine, source)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith(f"{len(state)} of {len(state)} weights taken.")
+
+
+def test_what_does_not_fit_is_named(tmp_path, caplog):
+    state = {name: value for name, value in fan(1).state_dict().items() if not name.startswith("cls_attn_blocks.1.")}
+    missing = len(fan(1).state_dict()) - len(state)
+    torch.save({**state, "head.weight": torch.zeros(3, 32), "norm.bias": torch.zeros(32)}, tmp_path / "w.pth")
+    mine = fan(2)
+    load_backbone(mine, str(tmp_path / "w.pth"))
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"{missing} weights do not fit (they stay random): cls_attn_blocks.1." in warned[0]
+    assert warned[1].endswith("2 weights do not fit (left out): head.weight, norm.bias")
+    assert torch.equal(mine.patch_embed.proj.weight, state["patch_embed.proj.weight"])
+
+
+def test_another_size_is_refused_and_nothing_changes(tmp_path):
+    torch.save(Fan(Size(width=48, depth=1, heads=4, stem_blocks=(1, 1), map_3=0)).state_dict(), tmp_path / "w.pth")
+    mine = fan(2)
+    with pytest.raises(CheckpointError, match=r"of another size .*\n  cls_token: \[1, 1, 48\], .* has \[1, 1, 32\]"):
+        load_backbone(mine, str(tmp_path / "w.pth"))
+    assert same(mine, fan(2))
+
+
+def test_files_that_cannot_serve_are_refused(tmp_path):
+    torch.save({"layer1.weight": torch.zeros(3)}, tmp_path / "resnet.pth")
+    torch.save({"a.cls_token": 1}, tmp_path / "numbers.pth")
+    state = fan(1).state_dict()
+    torch.save({**state, **{f"module.{name}": value for name, value in state.items()}}, tmp_path / "twice.pth")
+    torch.save(fan(1), tmp_path / "code.pth")
+    for name, said in {
+        "gone.pth": "there is no such file",
+        "resnet.pth": "none of its weights fits; it holds layer1.weight",
+        "numbers.pth": "none of its weights fits",
+        "twice.pth": "it holds cls_token twice",
+        "code.pth": "could run code",
+    }.items():
+        with pytest.raises(CheckpointError, match=said):
+            load_backbone(fan(2), str(tmp_path / name))
+
+
+def test_safetensors_are_read_where_the_package_is(tmp_path):
+    path = tmp_path / "w.safetensors"
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        with pytest.raises(InputError, match=r"pip install 'goldenpair\[backbones\]'"):
+            load_backbone(fan(2), str(path))
+        return
+    source, mine = fan(1), fan(2)
+    save_file({f"backbone.{name}": value for name, value in source.state_dict().items()}, path)
+    load_backbone(mine, str(path))
+    assert same(mine, source)
+    path.write_bytes(path.read_bytes()[:100])
+    for broken in (path, tmp_path / "gone.safetensors"):
+        with pytest.raises(CheckpointError, match="it cannot be read"):
+            load_backbone(mine, str(broken))

@@ -1,0 +1,34 @@
+import pytest
+import torch
+from torch import nn
+
+from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d
+
+KINDS = [(PairBatchNorm1d, nn.BatchNorm1d, (12, 5)), (PairBatchNorm2d, nn.BatchNorm2d, (12, 5, 4, 3))]
+
+
+def made(kind: type[nn.Module], shape: tuple[int, ...]) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    places = torch.linspace(-2, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    return kind(5), torch.randn(shape) * 3 + places
+
+
+@pytest.mark.parametrize(("kind", "plain", "shape"), KINDS)
+def test_in_training_each_half_is_normalised_by_itself_the_samples_first(kind, plain, shape):
+    norm, x = made(kind, shape)
+    one = plain(5)
+    apart = torch.cat([one(x[:6]), one(x[6:])])  # two passes, as TAO makes them
+    assert torch.equal(norm(x), apart)
+    for name, value in one.state_dict().items():
+        assert torch.equal(norm.state_dict()[name], value), name
+    assert not torch.allclose(plain(5)(x), apart, atol=0.1)
+
+
+@pytest.mark.parametrize(("kind", "plain", "shape"), KINDS)
+def test_in_eval_mode_it_is_an_ordinary_norm_of_any_number(kind, plain, shape):
+    norm, x = made(kind, shape)
+    norm(x)
+    one = plain(5)
+    one.load_state_dict(norm.state_dict())
+    for count in (1, 7, 12):
+        assert torch.equal(norm.eval()(x[:count]), one.eval()(x[:count]))
