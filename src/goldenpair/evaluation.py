@@ -80,11 +80,16 @@ def score_table(
 
 
 def _batches(golden_id: NDArray[np.int64], size: int) -> Iterator[_Batch]:
-    """All rows, those that share a golden one after the other, so that no more than one golden has to be kept."""
+    """All rows, those that share a golden one after the other, so that no more than one golden has to be kept.
+
+    A batch has about as many pictures as `size` pairs: up to twice as many rows where these share a golden.
+    """
     order = np.argsort(golden_id, kind="stable")
+    of_order = golden_id[order]
+    pictures = np.cumsum(1 + (np.diff(of_order, prepend=-1) != 0))
+    number = (pictures - 1) // (2 * size)
     before = None
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
+    for rows in np.split(order, np.flatnonzero(np.diff(number)) + 1):
         known, first, golden = np.unique(golden_id[rows], return_index=True, return_inverse=True)
         goes_on = before is not None and bool(known[0] == before)
         before = known[-1]
