@@ -7,6 +7,17 @@ from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d
 KINDS = [(PairBatchNorm1d, nn.BatchNorm1d, (12, 5)), (PairBatchNorm2d, nn.BatchNorm2d, (12, 5, 4, 3))]
 
 
+def with_plain_norms(model: nn.Module) -> nn.Module:
+    """The same model with PyTorch's own norms, to be given samples and goldens in two passes, as in TAO."""
+    norms = {name: module for name, module in model.named_modules() if "PairBatchNorm" in type(module).__name__}
+    assert norms or not [one for one in model.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for name, module in norms.items():
+        plain = (nn.BatchNorm1d if "1d" in type(module).__name__ else nn.BatchNorm2d)(module.num_features)
+        plain.load_state_dict(module.state_dict())
+        model.set_submodule(name, plain)
+    return model
+
+
 def made(kind: type[nn.Module], shape: tuple[int, ...]) -> tuple[nn.Module, torch.Tensor]:
     torch.manual_seed(0)
     places = torch.linspace(-2, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from goldenpair.models.losses import pair_distance
 from goldenpair.models.siamese import Siamese
+from test_norms import with_plain_norms
 
 VARIANTS = ("Siamese_3", "Siamese_1", "Siamese")
 HEIGHT, WIDTH, EMBEDDING = 10, 6, 5
@@ -135,7 +136,7 @@ def step(model: Siamese, both: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_one_pass_trains_as_the_sample_and_then_the_golden(variant):
     """As in TAO: norms see two batches, each with its own statistics, and update their running ones twice."""
-    together, apart = trained(variant).train(), trained(variant).train()
+    together, apart = trained(variant).train(), with_plain_norms(trained(variant)).train()
     sample, golden = pictures(1), pictures(2) * 2 + 1
     one = together(sample, golden)
     two = apart.embed(sample), apart.embed(golden)

@@ -1,5 +1,7 @@
 """Batch norms for networks that see both pictures of a pair in one pass."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,7 @@ class PairBatchNorm1d(nn.BatchNorm1d):
     """As `PairBatchNorm2d`, of [2N, C]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return torch.cat([nn.BatchNorm1d.forward(self, half) for half in _halves(self, input)])
+        return _each_half(super().forward, input) if self.training else super().forward(input)
 
 
 class PairBatchNorm2d(nn.BatchNorm2d):
@@ -19,9 +21,9 @@ class PairBatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return torch.cat([nn.BatchNorm2d.forward(self, half) for half in _halves(self, input)])
+        return _each_half(super().forward, input) if self.training else super().forward(input)
 
 
-def _halves(norm: nn.Module, pictures: Tensor) -> tuple[Tensor, ...]:
+def _each_half(norm: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
     # split, whose gradient is one copy; that of two slices is two zero-filled tensors and a sum
-    return torch.split(pictures, len(pictures) // 2) if norm.training else (pictures,)
+    return torch.cat([norm(half) for half in torch.split(pictures, len(pictures) // 2)])

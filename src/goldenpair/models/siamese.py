@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d
+
 Variant = Literal["Siamese", "Siamese_1", "Siamese_3"]
 _CHANNELS = (3, 4, 8, 8)
 
@@ -26,15 +28,15 @@ class Siamese(nn.Module):
         for given, made in zip(_CHANNELS, _CHANNELS[1:], strict=False):
             # the norm comes after the ReLU: so it is in TAO
             convolutions += [
-                nn.ReflectionPad2d(1), nn.Conv2d(given, made, 3), nn.ReLU(inplace=True), nn.BatchNorm2d(made),
+                nn.ReflectionPad2d(1), nn.Conv2d(given, made, 3), nn.ReLU(inplace=True), PairBatchNorm2d(made),
             ]  # fmt: skip
         self.cnn1 = nn.Sequential(*convolutions)
         features = _CHANNELS[-1] * height * width
         head: list[nn.Module]
         if variant == "Siamese_3":
             head = [
-                nn.Linear(features, 512), nn.ReLU(inplace=True), nn.BatchNorm1d(512),
-                nn.Linear(512, 512), nn.ReLU(inplace=True), nn.BatchNorm1d(512),
+                nn.Linear(features, 512), nn.ReLU(inplace=True), PairBatchNorm1d(512),
+                nn.Linear(512, 512), nn.ReLU(inplace=True), PairBatchNorm1d(512),
                 nn.Linear(512, embedding),
             ]  # fmt: skip
         else:
@@ -45,30 +47,16 @@ class Siamese(nn.Module):
             ]  # fmt: skip
         self.fc1 = nn.Sequential(*head)
 
-    def embed(self, picture: Tensor) -> Tensor:
-        """float32 [N, 3, height, width] -> [N, embedding]."""
-        embedding: Tensor = self.fc1(self.cnn1(picture).flatten(1))
+    def embed(self, pictures: Tensor) -> Tensor:
+        """float32 [N, 3, height, width] -> [N, embedding]; in training N is samples and then as many goldens."""
+        embedding: Tensor = self.fc1(self.cnn1(pictures).flatten(1))
         return embedding
 
     def forward(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, Tensor]:
-        """Two [N, 3, height, width] -> two [N, embedding], the sample's first."""
-        if self.training:
-            return self._embed_both(sample, golden)
-        n = sample.shape[0]
-        both = self.embed(torch.cat([sample, golden]))  # one pass: an exported file then holds the weights once
-        return both[:n], both[n:]
+        """Two [N, 3, height, width] -> two [N, embedding], the sample's first.
 
-    def _embed_both(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, Tensor]:
-        """Both pictures in one pass, so that each weight is read once; only the batch norms see them apart.
-
-        In TAO the sample and then the golden go through the network, each with batch statistics of its own.
+        Both go through in one pass, so that each weight is read once, and stands once in an exported file.
         """
-        n = len(sample)
-        x = torch.cat([sample, golden])
-        for layer in (*self.cnn1, nn.Flatten(1), *self.fc1):
-            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                # split, whose gradient is one copy; that of two slices is two zero-filled tensors and a sum
-                x = torch.cat([layer(half) for half in torch.split(x, n)])
-            else:
-                x = layer(x)
-        return x[:n], x[n:]
+        n = sample.shape[0]
+        both = self.embed(torch.cat([sample, golden]))
+        return both[:n], both[n:]
