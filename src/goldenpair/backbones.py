@@ -6,11 +6,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from goldenpair.checkpoint import read_tensors
-from goldenpair.errors import CheckpointError, InputError
+from goldenpair.checkpoint import bare_names, read_tensors
+from goldenpair.errors import CheckpointError, InputError, first_few
 
 log = logging.getLogger(__name__)
 
+# `patch_embed.backbone.` within a name stays
 _PREFIXES = ("module.", "model.", "backbone.", "encoder.", "decoder.", "_orig_mod.")
 _TOLD = 8  # names in a message
 
@@ -23,7 +24,7 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
     """
     file = Path(path)
     own = backbone.state_dict()
-    given = _bare(file, _read(file))
+    given = bare_names(f"pretrained backbone {file}", _read(file), _PREFIXES)
     fitting = {name: value for name, value in given.items() if name in own}
     if not fitting:
         some = ", ".join(list(given)[:_TOLD])
@@ -34,8 +35,7 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
         if value.shape != own[name].shape
     ]
     if other:
-        more = [f"... and {len(other) - _TOLD} more"] if len(other) > _TOLD else []
-        lines = "\n  ".join(other[:_TOLD] + more)
+        lines = "\n  ".join(first_few(other))
         raise CheckpointError(f"pretrained backbone {file}: it is of another size than model.backbone.type:\n  {lines}")
     backbone.load_state_dict(fitting, strict=False)
     log.info("Pretrained backbone %s: %d of %d weights taken.", file, len(fitting), len(own))
@@ -58,16 +58,3 @@ def _read(file: Path) -> Mapping[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"pretrained backbone {file}: it cannot be read ({error})") from None
     return tensors
-
-
-def _bare(file: Path, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without what frameworks put before the names. `patch_embed.backbone.` within a name stays."""
-    bare: dict[str, Tensor] = {}
-    for full, value in given.items():
-        name = full
-        while prefix := next((one for one in _PREFIXES if name.startswith(one)), ""):
-            name = name.removeprefix(prefix)
-        if name in bare:
-            raise CheckpointError(f"pretrained backbone {file}: it holds {name} twice, under different prefixes")
-        bare[name] = value
-    return bare

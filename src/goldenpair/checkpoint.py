@@ -10,19 +10,20 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from goldenpair import __version__
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError, RunError, SpecError, first_line
+from goldenpair.errors import CheckpointError, RunError, SpecError, first_few, first_line
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
 
+V = TypeVar("V")
 _OURS, _SUM = "goldenpair", "crc32"
 # what the reader of pickles runs into when bytes are wrong
 _DAMAGED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
@@ -35,13 +36,14 @@ _PREFIX = "model."  # of the parameter names, in TAO's files and in ours
 class Checkpoint:
     """The weights of a model without optimiser state, and the spec they were trained with if the file has it.
 
-    `has_training_state` tells whether the file holds what training needs to go on from it.
+    `optimizer` are the options of the optimiser that training went on with, None where the file holds no state that
+    training could go on from.
     """
 
     path: Path
     weights: Mapping[str, Tensor]
     spec: NetworkSpec | None
-    has_training_state: bool
+    optimizer: Mapping[str, Any] | None
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -51,8 +53,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     file = Path(path)
     content = _read(file)
-    if content.get("state_dict_encrypted"):
-        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
+    refuse_encrypted(file, content)
     state = content.get("state_dict")
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"checkpoint {file}: it holds no model weights (no 'state_dict')")
@@ -65,7 +66,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if isinstance(ours, dict) and _SUM in ours and ours[_SUM] != _checksum(state):
         raise CheckpointError(f"checkpoint {file}: it is damaged (wrong checksum of its weights)")
     spec = own_spec(ours, f"checkpoint {file}") if ours is not None else None
-    return Checkpoint(file, weights, spec, has_training_state="optimizer_states" in content)
+    return Checkpoint(file, weights, spec, _optimizer(content.get("optimizer_states")))
+
+
+def _optimizer(states: object) -> Mapping[str, Any] | None:
+    if not isinstance(states, list):
+        return None
+    groups = [group for one in states if isinstance(one, dict) for group in one.get("param_groups", ())]
+    return next((group for group in groups if isinstance(group, dict)), {})
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -75,6 +83,24 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise CheckpointError(f"checkpoint {path}: it holds no weights")
     return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def bare_names(source: str, given: Mapping[Any, V], prefixes: tuple[str, ...]) -> dict[str, V]:
+    """The same without what frameworks put before a parameter's name; CheckpointError if two names become one."""
+    bare: dict[str, V] = {}
+    for full, value in given.items():
+        name = str(full)
+        while prefix := next((one for one in prefixes if name.startswith(one)), ""):
+            name = name.removeprefix(prefix)
+        if name in bare:
+            raise CheckpointError(f"{source}: it holds {name} twice, under different prefixes")
+        bare[name] = value
+    return bare
+
+
+def refuse_encrypted(file: Path, content: Mapping[Any, Any]) -> None:
+    if content.get("state_dict_encrypted"):
+        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
 
 
 def own_spec(content: object, source: str) -> NetworkSpec:
@@ -133,13 +159,11 @@ def load_weights(task: Task, checkpoint: Checkpoint) -> None:
         if name in own and own[name].shape != value.shape
     ]
     if problems:
-        more = f"\n  ... and {len(problems) - 8} more" if len(problems) > 8 else ""
         layout = task.layout
         raise CheckpointError(
             f"checkpoint {checkpoint.path} does not fit the spec (joined picture {layout.joined_height} x "
             f"{layout.joined_width}); compare model and dataset with those of its training:\n  "
-            + "\n  ".join(problems[:8])
-            + more
+            + "\n  ".join(first_few(problems))
         )
     task.model.load_state_dict(dict(checkpoint.weights))
 

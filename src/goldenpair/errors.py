@@ -85,6 +85,11 @@ def no_room(error: OSError) -> bool:
     return error.errno in _NO_ROOM
 
 
+def first_few(lines: list[str], most: int = 8) -> list[str]:
+    """The first of some lines, and one more that tells how many are left out."""
+    return lines if len(lines) <= most else [*lines[:most], f"... and {len(lines) - most} more"]
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in one line, whatever it says."""
     reason = error.strerror if isinstance(error, OSError) else None

@@ -30,13 +30,12 @@ from goldenpair.deployment import (
     open_onnx,
     sha256,
 )
-from goldenpair.errors import DataError, InputError, RunError, unwritable
+from goldenpair.errors import DataError, InputError, RunError, writing_to
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.deploy import ExportCommon
-from goldenpair.specs.fields import MISSING
 from goldenpair.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -80,34 +79,31 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
         raise InputError(f"checkpoint {wish.checkpoint}: some of its weights are not finite, so it gives no scores")
     pairs = _pairs(spec, checkpoint.spec, task)
     cutoff, source = spec.cutoff("inference")
-    beside = file.with_suffix(".json")
-    try:
+    with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         for left in file.parent.glob(f".{glob.escape(file.name)}.*.tmp"):  # of an export that was killed
             left.unlink()
-        # the network takes its name first: should the other fail, the two do not fit, which is noticed
-        with whole_file(beside) as noted, whole_file(file) as made:
-            _write(task, made, wish)
-            network = open_onnx(made)
-            note = ExportNote(
-                network=spec.network,
-                onnx_file=file.name,
-                onnx_sha256=sha256(made),
-                inputs=list(network.inputs),
-                outputs=list(network.outputs),
-                batch=network.batch,
-                opset=wish.opset_version,
-                pictures=PictureRecipe.of(spec),
-                policy=Policy(cutoff=cutoff, source=source),
-                proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
-                checkpoint=str(checkpoint.path),
-                checkpoint_sha256=sha256(checkpoint.path),
-                versions=_versions(),
-                spec=without_passphrase(spec),
-            ).signed()
-            noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise unwritable(file, error) from None
+    # the network takes its name first: should the other fail, the two do not fit, which is noticed
+    with whole_file(file.with_suffix(".json")) as noted, whole_file(file) as made:
+        _write(task, made, wish)
+        network = open_onnx(made)
+        note = ExportNote(
+            network=spec.network,
+            onnx_file=file.name,
+            onnx_sha256=sha256(made),
+            inputs=list(network.inputs),
+            outputs=list(network.outputs),
+            batch=network.batch,
+            opset=wish.opset_version,
+            pictures=PictureRecipe.of(spec),
+            policy=Policy(cutoff=cutoff, source=source),
+            proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
+            checkpoint=str(checkpoint.path),
+            checkpoint_sha256=sha256(checkpoint.path),
+            versions=_versions(),
+            spec=without_passphrase(spec),
+        ).signed()
+        noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
     return note
 
 
@@ -143,10 +139,8 @@ def _refuse(wish: ExportCommon, file: Path) -> None:
         )
     if there and not wish.overwrite:
         raise InputError(f"{' and '.join(there)}: there already; export.overwrite=true replaces it")
-    absent = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if wish.opset_version >= _NEWER_EXPORTER and find_spec("onnxscript") is None:
-        absent.append("onnxscript")
-    if absent:
+    needed = ("onnx", "onnxruntime", *(("onnxscript",) if wish.opset_version >= _NEWER_EXPORTER else ()))
+    if not all(map(find_spec, needed)):
         raise InputError(MISSING_EXTRA)
 
 
@@ -177,7 +171,7 @@ def _write(task: Task, file: Path, wish: ExportCommon) -> None:
             external_data=False,
             verbose=False,
         )
-    if batch:
+    if batch and not newer:
         _fix_outputs(file, batch)
     onnx.checker.check_model(str(file), full_check=True)
 
@@ -234,7 +228,7 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
         problems: list[str] = []
         for split in _SPLITS:
             files: SplitFiles = getattr(source.pairs, split)
-            if files.csv_path in (MISSING, ""):
+            if not files.given:
                 continue
             try:
                 return _from_table(read_table(files.csv_path, files.images_dir), task, spec.pairs.workers)
@@ -250,15 +244,13 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
 
 
 def _from_table(table: PairTable, task: Task, workers: int) -> ProofPairs:
-    absent = [column for column in PATH_COLUMNS if column not in table.cells]
-    if absent:
+    if absent := table.absent(PATH_COLUMNS):
         raise DataError(f"table {table.source}: column {', '.join(absent)} is missing")
     parts = part_pictures(table, task.layout)
     pictures = Pictures(parts.paths, task.layout.height, task.layout.width, workers)
     rows = _spread(table)
     sample, golden = pictures.read(parts.sample[rows]), pictures.read(parts.golden[rows])
-    broken = np.isin(np.concatenate([parts.sample[rows], parts.golden[rows]], axis=1), list(pictures.errors))
-    good = ~broken.any(axis=1)
+    good = parts.whole(pictures.errors, rows)
     if not good.any():
         first = next(iter(pictures.errors.values()), "it has no rows")
         raise DataError(f"table {table.source}: none of its pairs can be read ({first})")

@@ -11,9 +11,9 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from goldenpair.checkpoint import OF_THE_LOSS, save, stamp
+from goldenpair.checkpoint import OF_THE_LOSS, bare_names, refuse_encrypted, save, stamp
 from goldenpair.data.table import Layout
-from goldenpair.errors import CheckpointError, SpecError
+from goldenpair.errors import CheckpointError, SpecError, first_few
 from goldenpair.models.changenet import EuclideanChangenet, LearnableChangenet
 from goldenpair.models.fan import SIZES, STRIDES, Fan
 from goldenpair.models.siamese import Siamese
@@ -188,8 +188,7 @@ def read_foreign(path: str | Path) -> Foreign:
     content = read.content
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint {file}: expected a dictionary of weights, found something else")
-    if content.get("state_dict_encrypted"):
-        raise CheckpointError(f"checkpoint {file}: it is encrypted, which only NVIDIA's tools can undo")
+    refuse_encrypted(file, content)
     if "goldenpair" in content:
         raise CheckpointError(
             f"checkpoint {file}: goldenpair made it, so it needs no import; if it is refused elsewhere, it was changed "
@@ -198,7 +197,10 @@ def read_foreign(path: str | Path) -> Foreign:
     state = content.get("state_dict", content)
     if not isinstance(state, dict):
         raise CheckpointError(f"checkpoint {file}: its state_dict is no dictionary")
-    stored = _bare_names(file, {name: value for name, value in state.items() if isinstance(value, StoredTensor)})
+    tensors = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
+    if not tensors:
+        raise CheckpointError(f"checkpoint {file}: it holds no model weights")
+    stored = bare_names(f"checkpoint {file}", tensors, _PREFIXES)
     stored = {name: value for name, value in stored.items() if name not in OF_THE_LOSS}
     shapes = {name: value.size for name, value in stored.items()}
     told = (file, read.tensors(stored), tuple(read.left_out))
@@ -263,8 +265,7 @@ def import_checkpoint(foreign: Foreign, spec: NetworkSpec, out: Path) -> None:
         raise SpecError("the spec", problems)
     misfits = [one for one in foreign.compare(spec) if one.state != "fits"]
     if misfits:
-        lines = foreign.advice(spec) + [f"{one.name}: {one.state}" for one in misfits[:_KEPT]]
-        lines += [f"... and {len(misfits) - _KEPT} more"] if len(misfits) > _KEPT else []
+        lines = foreign.advice(spec) + first_few([f"{one.name}: {one.state}" for one in misfits])
         raise CheckpointError(f"checkpoint {foreign.path} does not fit the spec:\n  " + "\n  ".join(lines))
     state = {f"{_PREFIXES[0]}{name}": value for name, value in foreign.weights.items()}
     save({"state_dict": state, **stamp(spec)}, out)
@@ -284,18 +285,3 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 def _times(numbers: tuple[int, ...]) -> str:
     return " x ".join(map(str, numbers))
-
-
-def _bare_names(file: Path, state: Mapping[object, StoredTensor]) -> dict[str, StoredTensor]:
-    """Without what frameworks put before a parameter's name."""
-    bare: dict[str, StoredTensor] = {}
-    for given, value in state.items():
-        name = str(given)
-        while prefix := next((one for one in _PREFIXES if name.startswith(one)), ""):
-            name = name.removeprefix(prefix)
-        if name in bare:
-            raise CheckpointError(f"checkpoint {file}: it holds {name} twice, under different prefixes")
-        bare[name] = value
-    if not bare:
-        raise CheckpointError(f"checkpoint {file}: it holds no model weights")
-    return bare

@@ -100,8 +100,7 @@ class Inspector:
         Raises DataError for a table that cannot be read, when it comes to the part that cannot.
         """
         for table in read_blocks(csv_path, images_dir, _BLOCK):
-            absent = [column for column in PATH_COLUMNS if column not in table.cells]
-            if absent:
+            if absent := table.absent(PATH_COLUMNS):
                 raise DataError(f"table {csv_path}: column missing: {', '.join(absent)}")
             if not len(table):
                 raise DataError(f"table {csv_path}: it has no rows below the header")

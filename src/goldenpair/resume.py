@@ -33,19 +33,17 @@ def checkpoint_to_resume(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
     return _read_whole(path)
 
 
-def refuse_other_optimiser(path: Path, optimizer: torch.optim.Optimizer) -> None:
+def refuse_other_optimiser(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
     """InputError if the checkpoint holds the state of another type of optimiser than this one."""
-    states = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))["optimizer_states"]
-    groups = [group for state in states for group in state["param_groups"]]
-    if not groups:
+    if not checkpoint.optimizer:
         return
-    then, now = ({mark for mark in _MARKS if mark in group} for group in (groups[0], optimizer.defaults))
+    then, now = ({mark for mark in _MARKS if mark in options} for options in (checkpoint.optimizer, optimizer.defaults))
     if then != now:
         names = [" or ".join(_MARKS[mark] for mark in marks) or "another optimiser" for marks in (then, now)]
         raise InputError(
-            f"train.optim.type: checkpoint {path} was trained with {names[0]}, the spec asks for {names[1]}, which "
-            "cannot go on from its state. Keep the type, or start another training from these weights: give a new "
-            f"results_dir and train.pretrained_model_path={path}"
+            f"train.optim.type: checkpoint {checkpoint.path} was trained with {names[0]}, the spec asks for "
+            f"{names[1]}, which cannot go on from its state. Keep the type, or start another training from these "
+            f"weights: give a new results_dir and train.pretrained_model_path={checkpoint.path}"
         )
 
 
@@ -84,7 +82,7 @@ def _newest_whole(spec: NetworkSpec, folder: Path) -> Checkpoint | None:
 
 def _read_whole(path: Path) -> Checkpoint:
     found = read_checkpoint(path)
-    if not found.has_training_state:
+    if found.optimizer is None:
         raise CheckpointError(
             f"checkpoint {path}: it holds weights only, and training cannot go on without the optimiser's state; "
             "train.pretrained_model_path starts from weights"

@@ -299,7 +299,7 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
         return None
     checkpoints.refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
     checkpoints.load_weights(task, resume)  # says clearly what does not fit
-    refuse_other_optimiser(resume.path, task.optimizer())
+    refuse_other_optimiser(resume, task.optimizer())
     run.status(f"Resuming training from checkpoint: {resume.path}")
     log.info("Resuming training from checkpoint: %s", resume.path)
     if pretrained:

@@ -84,9 +84,7 @@ def _audited(split: str, table: PairTable) -> AuditedTable:
 
 
 def _column_faults(split: str, table: PairTable) -> list[Fault]:
-    wanted = PATH_COLUMNS if split == UNLABELLED else (*PATH_COLUMNS, "label")
-    absent = [column for column in wanted if column not in table.cells]
-    if absent:
+    if absent := table.absent(PATH_COLUMNS if split == UNLABELLED else (*PATH_COLUMNS, "label")):
         similar = {_NOT_LETTERS.sub("", name).lower(): name for name in table.columns}
         told = tuple(
             f"{column}  (there is {similar[bare]!r})" if (bare := column.replace("_", "")) in similar else column

@@ -49,7 +49,7 @@ class PairSet:
 
     def good(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these rows have no picture that is known to be broken."""
-        return np.array([not text for text in self.parts.faults(self.pictures.errors, rows)], dtype=np.bool_)
+        return self.parts.whole(self.pictures.errors, rows)
 
     def readable(self) -> NDArray[np.int64]:
         """The rows that have no picture that is known to be broken."""

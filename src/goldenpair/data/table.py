@@ -8,7 +8,7 @@ import os
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,10 @@ class PairTable:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.cells)
+
+    def absent(self, columns: Iterable[str]) -> list[str]:
+        """Those of these columns that the table does not have."""
+        return [column for column in columns if column not in self.cells]
 
     @property
     def is_defect(self) -> NDArray[np.bool_]:
@@ -248,6 +252,10 @@ class PartPictures:
         for i in np.flatnonzero(np.isin(needed, list(broken)).any(axis=1)):
             texts[i] = "; ".join(dict.fromkeys(broken[n] for n in needed[i].tolist() if n in broken))
         return texts
+
+    def whole(self, broken: Mapping[int, str], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [len(rows)]: which of these rows have no broken picture."""
+        return np.array([not text for text in self.faults(broken, rows)], dtype=np.bool_)
 
 
 def part_pictures(table: PairTable, layout: Layout) -> PartPictures:

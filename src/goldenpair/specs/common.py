@@ -20,6 +20,11 @@ class SplitFiles(Section):
     csv_path: str = option(MISSING, "Table of the split: input_path, golden_path, label, object_name")
     images_dir: str = option(MISSING, "Folder that input_path and golden_path start from")
 
+    @property
+    def given(self) -> bool:
+        """Whether a table is named."""
+        return self.csv_path not in (MISSING, "")
+
 
 class GridMap(Section):
     x: int = option(2, "Columns", ge=1)

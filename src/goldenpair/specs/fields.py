@@ -152,6 +152,11 @@ def section(kind: type[Section], description: str, *, needed_by: tuple[str, ...]
     )
 
 
+def branch(field: FieldInfo) -> type[Section] | None:
+    """The section behind a field that is always there; None for a leaf, and for one that may be null as a whole."""
+    return subsection(field) if field.default_factory is not None else None
+
+
 def subsection(field: FieldInfo) -> type[Section] | None:
     """The model behind a branch, also behind an optional one; None for a leaf."""
     candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from goldenpair.specs.fields import MISSING, Section, meta, subsection
+from goldenpair.specs.fields import MISSING, Section, branch, meta, subsection
 from goldenpair.specs.load import SPECS, spec_class
 from goldenpair.specs.simulate import SimulateSpec
 
@@ -80,12 +80,12 @@ def _reads(name: str, action: str | None) -> bool:
 
 def _lines(kind: type[Section], indent: str, action: str | None) -> Iterator[str]:
     for key, field in kind.model_fields.items():
-        below, said = subsection(field), meta(field)
+        below, said = branch(field), meta(field)
         if not indent and not _reads(key, action):
             continue
         if action and said.needed_by and action not in said.needed_by:
             continue
-        if below and field.default_factory is not None:
+        if below:
             inside = list(_lines(below, indent + "  ", action))
             if inside:
                 yield f"{indent}{key}:  # {field.description}"
@@ -113,9 +113,9 @@ def _yaml(value: Any) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    choices = [choice for choice in _choices(field.annotation) if choice is not None]
-    if choices:
-        return " or ".join(map(str, choices))
+    listed = [choice for choice in choices(field.annotation) if choice is not None]
+    if listed:
+        return " or ".join(map(str, listed))
     bounds = [
         f"{sign} {getattr(limit, attribute):g}"
         for limit in field.metadata
@@ -125,17 +125,18 @@ def _allowed(field: FieldInfo) -> str:
     return ", ".join(bounds)
 
 
-def _choices(annotation: Any) -> list[Any]:
+def choices(annotation: Any) -> list[Any]:
+    """What a Literal allows, also one within an alternative; empty where there is none."""
     arguments = get_args(annotation)
     if getattr(get_origin(annotation), "__name__", str(get_origin(annotation))).endswith("Literal"):
         return list(arguments)
-    return [choice for argument in arguments for choice in _choices(argument)]
+    return [choice for argument in arguments for choice in choices(argument)]
 
 
 def _type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "null"
-    if _choices(annotation) and not [a for a in get_args(annotation) if get_args(a)]:
+    if choices(annotation) and not [a for a in get_args(annotation) if get_args(a)]:
         return "text"
     if get_origin(annotation) is list:
         return f"list of {_type_name(get_args(annotation)[0])}"
@@ -149,8 +150,8 @@ def _type_name(annotation: Any) -> str:
 
 def _leaves(kind: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for key, field in kind.model_fields.items():
-        below = subsection(field)
-        if below and field.default_factory is not None:
+        below = branch(field)
+        if below:
             yield from _leaves(below, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", field
@@ -175,12 +176,12 @@ def _narrow(kind: type[Section], node: dict[str, Any], definitions: dict[str, An
     """Leaves out what other actions need and marks what this one needs; tells whether there is any of that."""
     required = []
     for key, field in kind.model_fields.items():
-        needed_by, below = meta(field).needed_by, subsection(field)
+        needed_by, below = meta(field).needed_by, branch(field)
         if key not in node["properties"]:
             continue
         if needed_by and action not in needed_by:
             del node["properties"][key]
-        elif below and field.default_factory is not None:
+        elif below:
             if _narrow(below, definitions[below.__name__], definitions, action):
                 required.append(key)
         elif field.default == MISSING:

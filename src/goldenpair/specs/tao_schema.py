@@ -18,9 +18,9 @@ from omegaconf import OmegaConf
 from pydantic.fields import FieldInfo
 
 from goldenpair import __version__
-from goldenpair.specs.fields import MISSING, Section, meta, subsection
+from goldenpair.specs.fields import Section, branch, meta
 from goldenpair.specs.load import spec_class
-from goldenpair.specs.schema import ACTIONS
+from goldenpair.specs.schema import ACTIONS, choices
 
 _SECTIONS_OF_ACTIONS = ("train", "evaluate", "inference", "export", "gen_trt_engine", "quantize")
 _IN_EVERY_SCHEMA = ("train", "quantize")
@@ -95,21 +95,16 @@ def _of_tao(kind: type[Section]) -> Iterator[tuple[str, FieldInfo]]:
     return ((key, field) for key, field in kind.model_fields.items() if not meta(field).not_in_tao)
 
 
-def _branch(field: FieldInfo) -> type[Section] | None:
-    """The section behind a field; None for a mapping that may be null, such as grid_map."""
-    return subsection(field) if field.default_factory is not None else None
-
-
 def _paths(key: str, field: FieldInfo) -> Iterator[tuple[str, FieldInfo]]:
     """The field and everything below it."""
     yield key, field
-    below = _branch(field)
+    below = branch(field)
     for name, inner in _of_tao(below) if below else ():
         yield from ((f"{key}.{path}", found) for path, found in _paths(name, inner))
 
 
 def _node(key: str, field: FieldInfo) -> Tree:
-    said, below = meta(field), _branch(field)
+    said, below = meta(field), branch(field)
     why = f". No effect: {said.no_effect}" if said.no_effect else ""
     node: Tree = {
         "type": "collection" if below else _type(field.annotation),
@@ -125,9 +120,8 @@ def _node(key: str, field: FieldInfo) -> Tree:
     if not said.tao_leaves_open:
         node["default"] = _default(field)
     node |= _limits(field, node["type"])
-    choices = _choices(field.annotation)
     extra = {
-        "enum": choices if node["type"] == "categorical" else None,
+        "enum": choices(field.annotation) if node["type"] == "categorical" else None,
         "pattern": next((found for one in field.metadata if (found := getattr(one, "pattern", None))), None),
         "math_cond": said.math_cond or None,
         "popular": said.popular or None,
@@ -137,7 +131,7 @@ def _node(key: str, field: FieldInfo) -> Tree:
 
 
 def _never_searched(field: FieldInfo) -> bool:
-    return _branch(field) is not None or _type(field.annotation) in ("list", "collection")
+    return branch(field) is not None or _type(field.annotation) in ("list", "collection")
 
 
 def _limits(field: FieldInfo, name: str) -> Tree:
@@ -159,7 +153,7 @@ def _default(field: FieldInfo) -> Any:
 def _defaults(fields: dict[str, FieldInfo]) -> Tree:
     found: Tree = {}
     for key, field in fields.items():
-        below = _branch(field)
+        below = branch(field)
         if below:
             found[key] = _defaults(dict(_of_tao(below)))
         elif not meta(field).tao_leaves_open:
@@ -170,7 +164,7 @@ def _defaults(fields: dict[str, FieldInfo]) -> Tree:
 def _popular(fields: dict[str, FieldInfo]) -> Tree:
     found: Tree = {}
     for key, field in fields.items():
-        below = _branch(field)
+        below = branch(field)
         if below and (inside := _popular(dict(_of_tao(below)))):
             found[key] = inside
         elif meta(field).popular:
@@ -184,8 +178,3 @@ def _type(annotation: Any) -> str:
     if get_origin(kind) is Literal:
         return "categorical"
     return _NAMES.get(get_origin(kind) or kind, "collection")
-
-
-def _choices(annotation: Any) -> list[Any]:
-    inner = annotation if get_origin(annotation) is Literal else next(iter(get_args(annotation)), None)
-    return [one for one in get_args(inner) if one != MISSING] if get_origin(inner) is Literal else []

@@ -355,9 +355,8 @@ class VisualChangenetSpec(NetworkSpec):
 
     def idle(self) -> dict[str, str]:
         head, kind = self.model.decode_head, self.model.backbone.type
-        idle = {f"train.optim.{name}": "only sgd uses it" for name in self.train.optim.changed("momentum")}
-        if self.train.optim.optim == "sgd":
-            idle = {}
+        unread = self.train.optim.changed("momentum") if self.train.optim.optim != "sgd" else []
+        idle = {f"train.optim.{name}": "only sgd uses it" for name in unread}
         token = head.changed("use_summary_token")
         if kind == "vit_large_nvdinov2":
             idle |= {f"model.decode_head.{name}": "vit_large_nvdinov2 always does it" for name in token}
