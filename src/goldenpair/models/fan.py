@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goldenpair.models.backbone import Backbone
 from goldenpair.models.norms import PairBatchNorm2d
 
 STRIDES = (4, 8, 16, 16)
-"""Pixels of the picture for each pixel of the four feature maps."""
-MULTIPLE = 16
-"""Height and width of a picture are multiples of this."""
 _STEM = (128, 256)
 _EPS = 1e-6
 _DROP_PATH = 0.3
@@ -43,15 +41,14 @@ SIZES = {
 }
 
 
-class Fan(nn.Module):
-    """A FAN hybrid as a backbone; `channels` are those of its four feature maps.
+class Fan(Backbone):
+    """A FAN hybrid as a backbone.
 
     In training a batch holds samples and then as many goldens: see PairBatchNorm2d.
     """
 
     def __init__(self, size: Size):
-        super().__init__()
-        self.channels = (*_STEM, size.width, size.width)
+        super().__init__((*_STEM, size.width, size.width), STRIDES)
         self._map_3 = size.map_3
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.width))
         self.patch_embed = _PatchEmbedding(size)
@@ -62,7 +59,7 @@ class Fan(nn.Module):
         self.apply(_initialise)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """float32 [N, 3, H, W], H and W multiples of 16 -> four maps, [N, channels[i], H / STRIDES[i], ...]."""
+        """As of every Backbone; H and W are multiples of 16."""
         maps, last = self.patch_embed(pictures)
         last = last + self.pos_embed(last)
         height, width = last.shape[2:]
