@@ -1,7 +1,7 @@
-"""Accuracy of SiameseOI on real boards, over seeds, with and without relative jitter.
+"""Accuracy on real boards, over seeds: SiameseOI with and without relative jitter, and Visual ChangeNets.
 
     GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3]
-        [--jitter off on]
+        [--networks siamese siamese-jitter fan_tiny-learnable ...]
 
 Every run is a line in OUT/runs.jsonl; a run that is there already is not repeated. The table at the end is what
 benchmarks/README.md shows.
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -19,13 +20,49 @@ import numpy as np
 from goldenpair import default_spec, evaluate, train
 from goldenpair.specs.common import NetworkSpec
 
-# set: picture size, light, epochs, where it is tested
+
+@dataclass(frozen=True)
+class Boards:
+    """A set: the side of its pictures, its light, epochs, and where it is tested."""
+
+    size: int
+    light: str
+    epochs: int
+    tests: tuple[tuple[str, str], ...]
+
+
 SETS = {
-    "deeppcb_oi": (100, "SolderLight", 5, (("deeppcb_oi", "test"), ("deeppcb_oi_shifted", "test"))),
-    "lookout_oi": (128, "WhiteLight", 20, (("lookout_oi", "val"),)),
+    "deeppcb_oi": Boards(100, "SolderLight", 5, (("deeppcb_oi", "test"), ("deeppcb_oi_shifted", "test"))),
+    "lookout_oi": Boards(128, "WhiteLight", 20, (("lookout_oi", "val"),)),
 }
 KEYS = ("auroc", "ap", "fpr100", "fpr99", "fpr97")
-AUGMENT = "dataset.augmentation_config"
+STEPS = ("random_flip", "random_rotate", "random_color")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its options. `side` is what pictures are resized to, where it is not the set's own."""
+
+    name: str
+    options: tuple[str, ...]
+    augment: bool = False
+    side: int | None = None
+
+
+def changenet(backbone: str, *options: str, learnable: bool = True, augment: bool = False, side: int) -> Network:
+    head = "learnable ce" if learnable else "euclidean contrastive"
+    module, loss = head.split()
+    chosen = ["task=classify", f"model.backbone.type={backbone}", f"model.classify.difference_module={module}"]
+    chosen += [f"train.classify.loss={loss}", "dataset.classify.batch_size=16", "dataset.classify.fpratio_sampling=0.2"]
+    return Network("visual_changenet", (*chosen, *options), augment, side)
+
+
+NETWORKS = {
+    "siamese": Network("optical_inspection", ()),
+    "siamese-jitter": Network("optical_inspection", (), augment=True),
+    "fan_tiny-learnable": changenet("fan_tiny_8_p4_hybrid", side=64),
+    "fan_tiny-euclidean": changenet("fan_tiny_8_p4_hybrid", learnable=False, side=64),
+}
 
 
 def main() -> None:
@@ -33,7 +70,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--jitter", nargs="+", default=["off", "on"], choices=["off", "on"])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     given = parser.parse_args()
     data = Path(os.environ["GOLDENPAIR_DATA"])
     given.out.mkdir(parents=True, exist_ok=True)
@@ -41,58 +78,63 @@ def main() -> None:
     done = [json.loads(line) for line in runs.read_text().splitlines()] if runs.exists() else []
     for seed in given.seeds:
         for name in given.sets:
-            for jitter in [wish == "on" for wish in given.jitter]:
-                if not any((r["set"], r["seed"], r["jitter"]) == (name, seed, jitter) for r in done):
-                    found = one_run(data, given.out, name, seed, jitter)
+            for network in given.networks:
+                if not any((r["set"], r["seed"], r["network"]) == (name, seed, network) for r in done):
+                    found = one_run(data, given.out, name, seed, network)
                     done += found
                     with runs.open("a") as file:
                         file.writelines(json.dumps(line) + "\n" for line in found)
     print(table(done))
 
 
-def one_run(data: Path, out: Path, name: str, seed: int, jitter: bool) -> list[dict[str, object]]:
-    folder = out / f"{name}-{'jitter' if jitter else 'plain'}-{seed}"
-    train(spec_of(data, folder, name, name, "val", seed, jitter))
+def one_run(data: Path, out: Path, name: str, seed: int, network: str) -> list[dict[str, object]]:
+    folder = out / f"{name}-{network}-{seed}"
+    train(spec_of(data, folder, name, name, "val", seed, network))
     found = []
-    for tested, split in SETS[name][3]:
-        spec = spec_of(data, folder, name, tested, split, seed, jitter)
-        metrics = evaluate(spec).metrics
+    for tested, split in SETS[name].tests:
+        metrics = evaluate(spec_of(data, folder, name, tested, split, seed, network)).metrics
         rates = {f"fpr{at.target * 100:.0f}": at.point.false_calls.value for at in metrics.at_capture if at.point}
-        line = {"set": name, "tested": f"{tested} {split}", "seed": seed, "jitter": jitter}
+        line = {"set": name, "tested": f"{tested} {split}", "seed": seed, "network": network}
         counts = {"n": metrics.parts, "defects": metrics.defects}
         found.append({**line, **counts, "auroc": metrics.auroc, "ap": metrics.average_precision, **rates})
         print(json.dumps(found[-1]), flush=True)
     return found
 
 
-def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, seed: int, jitter: bool) -> NetworkSpec:
-    size, light, epochs, _ = SETS[trained]
+def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, seed: int, network: str) -> NetworkSpec:
+    boards, wish = SETS[trained], NETWORKS[network]
+    pairs, latest = "dataset", "oi_model_latest.pth"
+    if wish.name == "visual_changenet":
+        pairs, latest = "dataset.classify", "changenet_model_classify_latest.pth"
+    augment, side = f"{pairs}.augmentation_config", wish.side or boards.size
 
     def files(section: str, name: str, table: str) -> list[str]:
         images = next(p for p in (data / name / "images", data / name / "images_dir") if p.is_dir())
-        return [f"dataset.{section}.csv_path={data / name / f'{table}.csv'}", f"dataset.{section}.images_dir={images}"]
+        return [f"{pairs}.{section}.csv_path={data / name / f'{table}.csv'}", f"{pairs}.{section}.images_dir={images}"]
 
     return default_spec(
-        "optical_inspection",
+        wish.name,
         [
             f"results_dir={folder}",
             *files("train_dataset", trained, "train"),
             *files("validation_dataset", trained, "val"),
             *files("test_dataset", tested, split),
-            "dataset.num_input=1",
-            f"dataset.input_map={{{light}: 0}}",
-            f"dataset.image_width={size}",
-            f"dataset.image_height={size}",
-            f"{AUGMENT}.augment={str(jitter).lower()}",
-            f"{AUGMENT}.relative_jitter.enable={str(jitter).lower()}",
-            *(f"{AUGMENT}.{step}.enable=false" for step in ("random_flip", "random_rotate", "random_color")),
-            f"{AUGMENT}.with_random_blur=false",
-            f"{AUGMENT}.with_random_crop=false",
+            f"{pairs}.image_ext=.jpg",
+            f"{pairs}.num_input=1",
+            f"{pairs}.input_map={{{boards.light}: 0}}",
+            f"{pairs}.image_width={side}",
+            f"{pairs}.image_height={side}",
+            f"{augment}.augment={str(wish.augment).lower()}",
+            f"{augment}.relative_jitter.enable={str(wish.augment).lower()}",
+            *(f"{augment}.{step}.enable=false" for step in STEPS),
+            f"{augment}.with_random_blur=false",
+            f"{augment}.with_random_crop=false",
             f"train.seed={seed}",
-            f"train.num_epochs={epochs}",
-            f"train.checkpoint_interval={epochs}",
-            f"train.validation_interval={epochs // 2}",
-            f"evaluate.checkpoint={folder / 'train' / 'oi_model_latest.pth'}",
+            f"train.num_epochs={boards.epochs}",
+            f"train.checkpoint_interval={boards.epochs}",
+            f"train.validation_interval={boards.epochs // 2}",
+            f"evaluate.checkpoint={folder / 'train' / latest}",
+            *wish.options,
         ],
     )
 
@@ -100,12 +142,12 @@ def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, see
 def table(runs: list[dict[str, object]]) -> str:
     cells = defaultdict(list)
     for run in runs:
-        cells[run["set"], run["tested"], run["jitter"], run["n"], run["defects"]].append(run)
-    lines = ["| trained on | tested on | n (defects) | relative jitter | seeds | " + " | ".join(KEYS) + " |"]
+        cells[run["set"], run["tested"], run["network"], run["n"], run["defects"]].append(run)
+    lines = ["| trained on | tested on | n (defects) | network | seeds | " + " | ".join(KEYS) + " |"]
     lines.append("|" + "---|" * (5 + len(KEYS)))
-    for (trained, tested, jitter, n, defects), found in cells.items():
+    for (trained, tested, network, n, defects), found in cells.items():
         values = [spread([run[key] for run in found], percent=key.startswith("fpr")) for key in KEYS]
-        head = f"| {trained} | {tested} | {n} ({defects}) | {'on' if jitter else 'off'} | {len(found)} | "
+        head = f"| {trained} | {tested} | {n} ({defects}) | {network} | {len(found)} | "
         lines.append(head + " | ".join(values) + " |")
     return "\n".join(lines)
 
