@@ -201,7 +201,7 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
     raise InputError(f"{spec.network}: its specs are known, but the network itself is not offered yet")
 
 
-def _changenet(spec: VisualChangenetSpec, layout: Layout) -> Changenet:
+def _changenet(spec: VisualChangenetSpec, layout: Layout) -> Changenet[Tensor]:
     classify, backbone, size = spec.model.classify, spec.model.backbone, (layout.joined_height, layout.joined_width)
     fan = Fan(SIZES[backbone.type])
     if classify.difference_module == "learnable":
