@@ -49,6 +49,9 @@ def audit(
                 notes += note
             tables[split] = table
             faults += _column_faults(split, table)
+            if not len(table) and not table.absent(PATH_COLUMNS):
+                what = "no name in the list" if isinstance(files, ListFiles) else "no rows below the header"
+                faults.append(Fault(split, "no_rows", what, 1, (table.source,)))
         except TableError as error:
             what = f"table that cannot be read ({files.csv_path})"
             faults.append(Fault(split, "table_unreadable", what, len(error.problems), tuple(error.problems)))
@@ -102,8 +105,6 @@ def _column_faults(split: str, table: PairTable) -> list[Fault]:
         )
         what = f"column missing (the header is: {', '.join(table.columns)})"
         return [Fault(split, "columns_missing", what, len(absent), told)]
-    if not len(table):
-        return [Fault(split, "no_rows", "no rows below the header", 1, (table.source,))]
     return []
 
 

@@ -1,6 +1,7 @@
 """The masks of a list's pairs: whether all can be used, and which pairs they call defects."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -46,7 +47,7 @@ def with_labels(
     labels = [CHANGED if one.pixels[1:IGNORED].any() else PASS for one in looked]
     table = replace(table, cells={**table.cells, "label": labels})
     pixels = sum((one.pixels for one in looked), np.zeros(256, np.int64))
-    return table, _faults(split, table, looked) + _unused(split, table, rule, pixels), _note(split, pixels)
+    return table, _faults(split, table, looked) + _unused(split, rule, pixels), _note(split, pixels)
 
 
 def _look(table: PairTable, row: int, rule: MaskRule) -> _Looked:
@@ -79,7 +80,7 @@ def _faults(split: str, table: PairTable, looked: list[_Looked]) -> list[Fault]:
     broken = [row for row, one in enumerate(looked) if one.error]
     odd = [row for row, one in enumerate(looked) if one.odd]
     return [
-        *of("mask_missing", "mask missing", lambda row: _path(table, row, MASK_COLUMN), missing),
+        *of("mask_missing", "mask missing", lambda row: _missing(_path(table, row, MASK_COLUMN)), missing),
         *of("mask_unusable", "mask that cannot be used", lambda row: looked[row].error, broken),
         *of(
             "mask_size_differs",
@@ -91,9 +92,18 @@ def _faults(split: str, table: PairTable, looked: list[_Looked]) -> list[Fault]:
     ]
 
 
-def _unused(split: str, table: PairTable, rule: MaskRule, pixels: NDArray[np.int64]) -> list[Fault]:
+def _missing(path: str) -> str:
+    folder, leaf = os.path.split(path)
+    if not os.path.isdir(folder):
+        return f"{path}  (there is no such folder)"
+    stem = re.split(r"[._]", leaf)[0]
+    others = sorted(one for one in os.listdir(folder) if re.match(re.escape(stem) + r"[._]", one))
+    return f"{path}  (there is {', '.join(others[:3])})" if others else path
+
+
+def _unused(split: str, rule: MaskRule, pixels: NDArray[np.int64]) -> list[Fault]:
     unused = [str(number) for number in range(1, rule.classes) if not pixels[number]]
-    if not unused or not len(table):
+    if not unused or not pixels.any():
         return []
     ignored = f"; {pixels[IGNORED]:,} pixels are {IGNORED}, which is left out" if pixels[IGNORED] else ""
     what = f"class that no pixel of any mask has{ignored}"

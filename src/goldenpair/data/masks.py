@@ -1,13 +1,18 @@
 """Masks: which pixels of a sample have changed, and how. A pixel is a class, 0 for no change, or IGNORED."""
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from goldenpair.data.decoding import decode_values
+from goldenpair.data.lists import MASK_COLUMN
+from goldenpair.data.table import PairTable
 from goldenpair.data.threads import Threads
 from goldenpair.errors import DataError
-from goldenpair.specs.segment import IGNORED, MaskRule
+from goldenpair.specs.common import SplitFiles
+from goldenpair.specs.segment import IGNORED, ListFiles, MaskRule
 
 _NORM = (0, 255)
 _TOLD = 5  # values in a message
@@ -53,3 +58,11 @@ class Masks:
             self.errors[row] = str(error)
             return np.full((self.size, self.size), IGNORED, np.uint8)
         return np.asarray(mask.resize((self.size, self.size), Image.Resampling.NEAREST))
+
+
+def masks_of(table: PairTable, files: SplitFiles, size: int, workers: int) -> Masks | None:
+    """The masks of a split whose table was read from `files`, None if it has none."""
+    if not isinstance(files, ListFiles) or files.masks is None:
+        return None
+    paths = [os.path.join(str(table.images_dir), path) for path in table.cells[MASK_COLUMN]]
+    return Masks(paths, files.masks, size, workers)
