@@ -10,7 +10,7 @@ from torch import Tensor
 
 from goldenpair.data.augment import Augmentation, Preparation, join
 from goldenpair.data.table import Layout
-from goldenpair.specs.common import AugmentationConfig
+from goldenpair.specs.augmentation import AugmentationConfig
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 ALIKE = 0.01  # grey levels of 255: the rounding of float32 places

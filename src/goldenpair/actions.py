@@ -90,10 +90,10 @@ def train(spec: NetworkSpec) -> TrainResult:
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
     with Run(spec, "train") as run:
         tables = _load_tables(run, "train_dataset", "validation_dataset")
-        sets = {split: _pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()}
+        sets = {split: _pair_set(spec, table, split) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
         _say_left_out(sets, {split: set() for split in sets})
-        _say_sampling(sets["train_dataset"], spec.pairs.fpratio_sampling)
+        _say_sampling(sets["train_dataset"], spec.fpratio)
         from goldenpair.training import fit
 
         try:
@@ -250,7 +250,7 @@ def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> Non
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
-def _say_sampling(train: "PairSet", ratio: float) -> None:
+def _say_sampling(train: "PairSet", ratio: float | None) -> None:
     is_defect = train.is_defect[train.readable()]
     defects, total = int(is_defect.sum()), len(is_defect)
     log.info("Training on %d pairs, %d of them defects.", total, defects)
@@ -260,10 +260,9 @@ def _say_sampling(train: "PairSet", ratio: float) -> None:
         told = (lost, len(train), lost_defects)
         log.warning("%d of the %d training pairs (%d defects) are left out: their pictures cannot be read.", *told)
     if not defects:
-        log.warning(
-            f"The training table has no defects{of_those}: PASS pairs pull together, and nothing teaches what a "
-            "defect is."
-        )
+        log.warning(f"The training table has no defects{of_those}: nothing teaches what a defect is.")
+    elif ratio is None:
+        return
     elif defects == total:
         log.warning(f"The training table has only defects{of_those}: nothing teaches what a good part is.")
     elif not ratio:
@@ -274,14 +273,16 @@ def _say_sampling(train: "PairSet", ratio: float) -> None:
 
 def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
     from goldenpair.data.cache import Pictures, decode_once
+    from goldenpair.data.masks import masks_of
     from goldenpair.data.pairs import PairSet
     from goldenpair.data.table import part_pictures
 
     pairs = spec.pairs
     parts = part_pictures(table, Layout.of(pairs))
     pictures = Pictures(parts.paths, pairs.image_height, pairs.image_width, pairs.workers)
-    with progress_bar(f"Decoding {split} pictures") as progress:
-        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect)
+    masks = masks_of(table, getattr(pairs, split), pairs.image_height, pairs.workers)
+    with progress_bar(f"Decoding {split.split('_')[0]} pictures") as progress:
+        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect, masks)
 
 
 def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
@@ -294,9 +295,7 @@ def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
         log.warning(
-            f"No cutoff is set, so {source} ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
-            "from the table that evaluate prints for validation data, and set evaluate.cutoff."
-        )
+            "No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)
     return inspector
 
 

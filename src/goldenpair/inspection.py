@@ -17,7 +17,7 @@ from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
-from goldenpair.evaluation import score_pictures, score_table
+from goldenpair.evaluation import TakeClasses, score_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
@@ -106,11 +106,22 @@ class Inspector:
                 raise DataError(f"table {csv_path}: it has no rows below the header")
             yield from self.verdicts(table)
 
-    def verdicts(self, table: PairTable, progress: Progress | None = None) -> list[Verdict]:
-        """One verdict for each row of a table that was read and checked."""
+    def verdicts(
+        self, table: PairTable, progress: Progress | None = None, take: TakeClasses | None = None
+    ) -> list[Verdict]:
+        """One verdict for each row of a table that was read and checked.
+
+        Of a network that segments, `take` gets the class of each pixel, batch by batch.
+        """
         pairs = self.spec.pairs
         found = score_table(
-            self._task, table, self._device, batch_size=pairs.batch_size, workers=pairs.workers, progress=progress
+            self._task,
+            table,
+            self._device,
+            batch_size=pairs.batch_size,
+            workers=pairs.workers,
+            progress=progress,
+            take=take,
         )
         return [
             Verdict.of(score, self.cutoff, found.errors.get(row, "")) for row, score in enumerate(found.score.tolist())
