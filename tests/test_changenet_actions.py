@@ -137,8 +137,12 @@ def test_the_graph_holds_logits_without_a_softmax(trained, spec_of, tmp_path):
 
 @pytest.mark.slow
 def test_pytorchs_newer_exporter_writes_it_too(trained, spec_of, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
     wish = [f"export.checkpoint={trained('learnable')}", "export.opset_version=18"]
-    assert goldenpair.export(spec_of("export", tmp_path, "learnable", *wish)).note.opset == 18
+    made = goldenpair.export(spec_of("export", tmp_path, "learnable", *wish))
+    assert made.note.opset == 18
+    inputs = onnxruntime.InferenceSession(made.onnx_file).get_inputs()
+    assert [one.shape for one in inputs] == [["batch", 3, 32, 16]] * 2
 
 
 def weights_of(path):

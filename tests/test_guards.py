@@ -22,7 +22,7 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors", "progress"},
     {"specs"},
-    {"run", "stopping", "data", "models", "metrics", "devices", "unpickling"},
+    {"run", "stopping", "data", "models", "metrics", "pixels", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting", "backbones"},
     {"inspection", "report", "importing"},

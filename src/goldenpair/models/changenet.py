@@ -39,7 +39,8 @@ class Changenet(nn.Module, ABC, Generic[Output]):
 
     def forward(self, sample: Tensor, golden: Tensor) -> Output:
         """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
-        both = [one.chunk(2) for one in self.encode(torch.cat([sample, golden]))]
+        # not `chunk`: PyTorch's newer exporter would fix the number of pairs
+        both = [torch.unflatten(one, 0, (2, -1)).unbind() for one in self.encode(torch.cat([sample, golden]))]
         return self.compare([one[0] for one in both], [one[1] for one in both])
 
     @abstractmethod
