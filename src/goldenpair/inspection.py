@@ -1,7 +1,9 @@
 """From two pictures to a verdict."""
 
+import csv
+import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +24,8 @@ from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
+log = logging.getLogger(__name__)
+SCORE_COLUMN = "siamese_score"
 _BLOCK = 2048  # rows that are in memory at once when a table is streamed
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
@@ -151,3 +155,25 @@ class Inspector:
                 for i, source in enumerate(sources)
             ]
         )
+
+
+def write_verdicts(
+    path: Path, table: PairTable, verdicts: Sequence[Verdict], further: Mapping[str, Sequence[str]]
+) -> None:
+    """Write a table as CSV with its verdicts and `further` columns behind its own."""
+    added: dict[str, Sequence[str]] = {
+        SCORE_COLUMN: ["" if one.score is None else str(np.float32(one.score)) for one in verdicts],
+        "verdict": [one.verdict for one in verdicts],
+        "error": [one.error for one in verdicts],
+        **further,
+    }
+    cells: dict[str, Sequence[str]] = {}
+    for name, column in table.cells.items():
+        if name in added:
+            log.warning("The table has a column %s of its own; it is kept as %s_before.", name, name)
+        cells[f"{name}_before" if name in added else name] = column
+    cells |= added
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(cells)
+        writer.writerows(zip(*cells.values(), strict=True))
