@@ -294,8 +294,7 @@ def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff)
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
-        log.warning(
-            "No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)
+        log.warning("No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)
     return inspector
 
 

@@ -113,5 +113,7 @@ class PixelsSeen(Seen):
         found = {f"{split}_loss": loss}
         if split == "val" and not isinstance(self._matrix, int):
             measured = PixelMetrics.of(self._matrix.cpu().numpy())
-            found |= {f"val_{name}": getattr(measured, name) for name in ("acc", "miou", "mf1", "mprecision", "mrecall")}
+            found |= {
+                f"val_{name}": getattr(measured, name) for name in ("acc", "miou", "mf1", "mprecision", "mrecall")
+            }
         return found
