@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from masked_pairs import draw, save, spec_of, write_list
 
 from goldenpair.data.audit import audit
 from goldenpair.data.table import Layout
 from goldenpair.errors import DataError
+from masked_pairs import draw, save, spec_of, write_list
 
 SPLITS = {"train": "train_dataset", "val": "validation_dataset", "test": "test_dataset"}
 
@@ -33,9 +33,7 @@ def test_masks_say_which_pairs_are_defects(root):
     assert tables["test_dataset"].cells["label"] == ["PASS", "CHANGED", "CHANGED", "PASS", "CHANGED"]
     assert report.faults == () and report.tables[0].defects == 3 and report.tables[0].rows == 5
     pixels = 3 * (32 // 3) * (32 // 4) / (5 * 32 * 32)
-    assert report.notes == (
-        f"test_dataset: pixels of the masks: class 0 {1 - pixels:.3%}, class 1 {pixels:.3%}",
-    )
+    assert report.notes == (f"test_dataset: pixels of the masks: class 0 {1 - pixels:.3%}, class 1 {pixels:.3%}",)
 
 
 def test_a_single_changed_pixel_is_a_defect_and_ignored_ones_are_none(root):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from masked_pairs import draw, save, spec_of, write_list
 
 from goldenpair.data.lists import MASK_COLUMN, read_list, read_split
 from goldenpair.data.table import Layout, part_pictures
 from goldenpair.errors import TableError
 from goldenpair.specs.segment import ListFiles, MaskRule
+from masked_pairs import draw, save, spec_of, write_list
 
 GREY = np.full((4, 4), 9, np.uint8)
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from masked_pairs import draw, save, spec_of
 from PIL import Image
 
 from goldenpair.data.lists import read_split
 from goldenpair.data.masks import Masks, decode_mask, masks_of
 from goldenpair.errors import DataError
 from goldenpair.specs.segment import IGNORED, MaskRule
+from masked_pairs import draw, save, spec_of
 
 
 def rule(transform="norm", classes=2):

@@ -13,7 +13,6 @@ from goldenpair.data.table import PairTable, part_pictures
 from goldenpair.progress import Progress
 from goldenpair.tasks import Features, Task
 
-
 TakeClasses = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
 """Called with some rows of a table, int64 [n], and the classes of their pixels, uint8 [n, h, w]."""
 

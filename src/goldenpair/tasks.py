@@ -25,7 +25,7 @@ from goldenpair.models.losses import (
 )
 from goldenpair.models.segmentation import SegmentationChangenet, mean_probability
 from goldenpair.models.siamese import Siamese
-from goldenpair.seen import PairsSeen, PixelsSeen, Seen
+from goldenpair.seen import PairsSeen, PixelsSeen, Seen, Split
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec, Optim
 from goldenpair.specs.segment import ListedPairs
@@ -76,9 +76,9 @@ class Task(ABC):
         """Samples and goldens of a batch, changed at random but not prepared yet, and what is true of them then."""
         return *self.augment(batch.sample, batch.golden, generator), self.truth(batch)
 
-    def seen(self, cutoff: float) -> Seen:
+    def seen(self, split: Split, cutoff: float) -> Seen:
         """What collects the results of `loss` over a pass."""
-        return PairsSeen(cutoff)
+        return PairsSeen(split, cutoff)
 
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
@@ -250,8 +250,8 @@ class SegmentTask(ChangenetTask):
     def augmented(self, batch: PairBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         return self.augment.with_mask(batch.sample, batch.golden, self.truth(batch), generator)
 
-    def seen(self, cutoff: float) -> Seen:
-        return PixelsSeen(self.classes)
+    def seen(self, split: Split, cutoff: float) -> Seen:
+        return PixelsSeen(split, self.classes)
 
     def look(self, sample: Features, golden: Features) -> tuple[Tensor, Tensor | None]:
         found = self._compared(sample, golden)
@@ -295,9 +295,9 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
         model = exported or _changenet(spec, layout)
         given = (model, layout, prepare, augment, train.optim, train.num_epochs)
         if spec.task == "segment":
-            data, wish = spec.dataset.segment, train.segment
-            criterion = pixel_cross_entropy if wish.loss == "ce" else least_and_mean_iou
-            weights = wish.weights if data.multi_scale_train else None
+            data, learn = spec.dataset.segment, train.segment
+            criterion = pixel_cross_entropy if learn.loss == "ce" else least_and_mean_iou
+            weights = learn.weights if data.multi_scale_train else None
             return SegmentTask(*given, criterion, weights, data.multi_scale_infer, data.num_classes)
         if classify.difference_module == "learnable":
             return LearnableTask(*given, train.classify.cls_weight)

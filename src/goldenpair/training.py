@@ -35,13 +35,14 @@ from goldenpair.devices import devices
 from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
+from goldenpair.seen import Seen, Split
 from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
 
 log = logging.getLogger(__name__)
 
-_TABLES = {"train": "train_dataset", "val": "validation_dataset"}
+_TABLES: dict[Split, str] = {"train": "train_dataset", "val": "validation_dataset"}
 _FROM_SPEC = ("lr", "momentum", "weight_decay")  # of an optimiser, as far as it has them
 
 
@@ -55,7 +56,7 @@ class PairModule(pl.LightningModule):
         self.seed = seed
         self._pairs = {"train": train, "val": validation}
         self._cutoff = self.spec.cutoff("evaluate")[0]
-        self._seen = {split: task.seen(self._cutoff) for split in _TABLES}
+        self._seen: dict[Split, Seen] = {split: task.seen(split, self._cutoff) for split in _TABLES}
         self._epoch_began = 0.0
         self._fresh: dict[str, float] = {}  # of this epoch
         self.metrics: dict[str, float] = {}
@@ -97,7 +98,7 @@ class PairModule(pl.LightningModule):
             return
         self._loss("val", batch.sample, batch.golden, self.task.truth(batch))
 
-    def _loss(self, split: str, sample: Tensor, golden: Tensor, truth: Tensor) -> Tensor:
+    def _loss(self, split: Split, sample: Tensor, golden: Tensor, truth: Tensor) -> Tensor:
         loss, found = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), truth)
         if not torch.isfinite(loss):
             where = "" if split == "train" else " of the validation"
@@ -172,7 +173,7 @@ class PairModule(pl.LightningModule):
                 self.current_epoch + 1,
                 "; ".join(loader.other_plan),
             )
-            self._seen["train"] = self.task.seen(self._cutoff)
+            self._seen["train"] = self.task.seen("train", self._cutoff)
             loop.restarting = False
 
     def on_train_end(self) -> None:
@@ -188,11 +189,11 @@ class PairModule(pl.LightningModule):
         # TAO's have none
         self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.trainer.strategy.root_device)
 
-    def _conclude(self, split: str, message: str) -> None:
-        seen, self._seen[split] = self._seen[split], self.task.seen(self._cutoff)
+    def _conclude(self, split: Split, message: str) -> None:
+        seen, self._seen[split] = self._seen[split], self.task.seen(split, self._cutoff)
         if not seen.losses:
             raise DataError(f"{_TABLES[split]}: none of its rows has pictures that can be read")
-        found = seen.metrics(split)
+        found = seen.metrics()
         self.metrics |= found
         self._fresh |= found
         self.run.status(message, kpi=found)
