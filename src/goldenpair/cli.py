@@ -243,7 +243,8 @@ def _import(given: argparse.Namespace) -> None:
     spec = load_spec(foreign.network, given.spec, given.overrides) if given.spec else None
     _console().print(import_table(foreign.compare(spec)))
     print(f"{foreign.network}: {', '.join(f'{path} {value}' for path, value in foreign.facts().items())}")
-    print(f"num_input x image_height x image_width = {foreign.pixels}")
+    if foreign.pixels is not None:
+        print(f"num_input x image_height x image_width = {foreign.pixels}")
     if foreign.left_out:
         print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
     if spec is None:

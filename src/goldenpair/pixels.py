@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = 255
-"""The class of pixels of a mask that nobody judges; none of them is counted."""
+from goldenpair.specs.segment import IGNORED
+
 Mask = NDArray[np.integer[Any]]
 
 
@@ -24,7 +24,7 @@ class Confusion:
 
     @classmethod
     def of(cls, prediction: Mask, truth: Mask, classes: int) -> "Confusion":
-        """Class numbers of any one shape, such as [H, W]; raises ValueError if one is not 0 to C - 1 or ignored."""
+        """Class numbers of any one shape, such as [H, W], those that are IGNORED not counted; raises ValueError for others than 0 to C - 1."""
         if prediction.shape != truth.shape:
             raise ValueError(f"expected masks of one shape, got {list(prediction.shape)} and {list(truth.shape)}")
         judged = truth != IGNORED
