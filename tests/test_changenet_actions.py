@@ -190,7 +190,7 @@ def test_the_command_line_runs_it(trained, spec_of, tmp_path, capsys):
     assert "Execution status: PASS" in capsys.readouterr().out
     assert main(["audit", "--network", VCN, "-e", str(spec), *wish]) == 0
     assert main([VCN, "train", "-e", str(spec), "task=segment"]) == 2
-    assert "task: segment is not offered yet; there is classify" in capsys.readouterr().err
+    assert "dataset.segment.root_dir: train of task segment needs it" in capsys.readouterr().err
     assert main([VCN, "default_specs", "task=classify"]) == 0
     assert "fan_small_12_p4_hybrid" in capsys.readouterr().out
 

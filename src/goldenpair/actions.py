@@ -147,7 +147,11 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             text = json.dumps({**metrics.as_dict(), **of_pixels, "error_list": listed}, indent=1)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
             write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
-            _write_sheet(new("contact_sheet.png"), spec, table, score, verdicts, metrics)
+            sheet = new("contact_sheet.png")
+            if maps:
+                maps.write_sheet(sheet, _title(metrics))
+            else:
+                _write_sheet(sheet, spec, table, score, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
         return EvaluateResult(run.folder, metrics, errors, pixels)
 
@@ -320,7 +324,7 @@ def _inspect(inspector: "Inspector", run: Run, table: PairTable, maps: "ClassMap
     _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")
     if maps:
         _say_unreadable(run.action, maps.mask_errors, "pixels not counted")
-        log.info("Wrote %s of %s", maps.told(), run.folder)
+        log.info("Wrote %s in %s", maps.told(), run.folder)
     return verdicts
 
 
@@ -365,9 +369,12 @@ def _write_sheet(
         )
         for row in rows
     ]
+    contact_sheet(sheet, _title(metrics), path)
+
+
+def _title(metrics: Metrics) -> str:
     point = metrics.point
-    title = (
+    return (
         f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
         f"{point.escapes.count} escapes of {point.escapes.of} defects"
     )
-    contact_sheet(sheet, title, path)
