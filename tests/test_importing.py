@@ -423,7 +423,7 @@ def test_a_network_for_masks_fits_no_spec_of_another_task_or_of_other_classes(tm
         import_checkpoint(foreign, segment("dataset.segment.num_classes=4"), tmp_path / "out.pth")
     said = str(caught.value)
     assert "dataset.segment.num_classes: the file has 3, the spec says 4" in said
-    assert "decoder.change_probability.conv2d.weight: wrong shape" in said and not (tmp_path / "out.pth").exists()
+    assert "decoder.make_pred_c4.0.weight: wrong shape" in said and not (tmp_path / "out.pth").exists()
 
 
 def test_the_command_tells_of_a_network_for_masks(tmp_path, monkeypatch, capsys):

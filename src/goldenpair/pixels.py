@@ -24,7 +24,10 @@ class Confusion:
 
     @classmethod
     def of(cls, prediction: Mask, truth: Mask, classes: int) -> "Confusion":
-        """Class numbers of any one shape, such as [H, W], those that are IGNORED not counted; raises ValueError for others than 0 to C - 1."""
+        """Class numbers of any one shape, such as [H, W]; pixels whose truth is IGNORED are not counted.
+
+        Raises ValueError for other shapes, and for numbers that are not 0 to C - 1.
+        """
         if prediction.shape != truth.shape:
             raise ValueError(f"expected masks of one shape, got {list(prediction.shape)} and {list(truth.shape)}")
         judged = truth != IGNORED

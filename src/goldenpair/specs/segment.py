@@ -163,7 +163,7 @@ class SegmentDataset(Section):
     def problems(self, action: str) -> list[str]:
         """What does not fit together, as lines `path: sentence`."""
         found = []
-        if not self.root_dir and action != "export":
+        if not self.root_dir and action not in ("export", "import"):
             found.append(f"{self.path}.root_dir: {action} of task segment needs it")
         wanted = [_SPLIT_OF[action]] if action in _SPLIT_OF else []
         if action == "train":
