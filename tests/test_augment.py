@@ -10,7 +10,7 @@ from torch import Tensor
 
 from goldenpair.data.augment import Augmentation, Preparation, join
 from goldenpair.data.table import Layout
-from goldenpair.specs.common import AugmentationConfig
+from goldenpair.specs.augmentation import AugmentationConfig
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 ALIKE = 0.01  # grey levels of 255: the rounding of float32 places
@@ -415,3 +415,73 @@ def test_blur_is_a_gaussian_of_up_to_one_pixel_for_half_of_the_pairs():
 def test_blur_does_not_darken_the_smallest_pictures(height, width):
     sample = torch.full((20, 1, 3, height, width), 100, dtype=torch.uint8)
     assert_alike(augmented(only(with_random_blur=True), sample)[0], sample.float())
+
+
+# masks
+
+CLEAN = only(random_rotate={"rotate_probability": 1.0, "angle_list": [90, 180, 270]}, random_flip={})
+
+
+def blocks(n: int, size: int = 32, block: int = 4) -> Tensor:
+    """Masks of two classes in blocks, so that most pixels have neighbours of their own class."""
+    coarse = torch.randint(0, 2, (n, size // block, size // block), generator=torch.Generator().manual_seed(5))
+    return coarse.repeat_interleave(block, 1).repeat_interleave(block, 2).to(torch.uint8)
+
+
+def moved_with(config: AugmentationConfig, mask: Tensor, scale_range=None, seed: int = 0):
+    """A mask's own picture as sample and golden: where the mask goes, its picture must go."""
+    pictures = (mask * 200)[:, None, None].expand(-1, 1, 3, -1, -1)
+    augment = Augmentation(config, layout_of(*mask.shape[1:]), scale_range)
+    sample, golden, found = augment.with_mask(pictures, pictures, mask, torch.Generator().manual_seed(seed))
+    assert torch.equal(sample, golden) and found.dtype == torch.uint8
+    return sample[:, 0, 0], found
+
+
+def test_flips_and_quarter_turns_move_masks_exactly_with_their_pictures():
+    mask = blocks(64)
+    picture, found = moved_with(CLEAN, mask)
+    assert_alike(picture, found * 200.0)
+    assert sum(not torch.equal(one, other) for one, other in zip(found, mask, strict=True)) > 32
+
+
+@pytest.mark.parametrize("scale_range", [None, (1.0, 1.2), (1.5, 1.5)])
+def test_crops_and_turns_move_masks_with_their_pictures(scale_range):
+    config = only(random_rotate={"rotate_probability": 1.0, "angle_list": [30.0]}, with_random_crop=True)
+    picture, found = moved_with(config, blocks(32, 64, 8), scale_range)
+    # between the centres of two pixels of different classes bilinear says neither
+    clear = (picture < 20) | (picture > 180)
+    assert clear.float().mean() > 0.7
+    assert torch.equal(found[clear] == 1, picture[clear] > 100)
+
+
+def test_the_scale_range_enlarges_by_a_factor_from_it():
+    mask = torch.zeros(200, 40, 40, dtype=torch.uint8)
+    mask[:, 18:22, 18:22] = 1  # 16 pixels in the middle, which crops of at least 1 / 1.5 keep mostly
+    _, found = moved_with(only(), mask, (1.5, 1.5))
+    sizes = found.sum(dim=(1, 2)).float()
+    assert sizes.max() <= 49 and abs(sizes.mean() - 16 * 1.5**2) < 1.5
+    _, same = moved_with(only(), mask, (1.0, 1.0))
+    assert torch.equal(same, mask)
+
+
+def test_pictures_are_changed_alike_with_and_without_a_mask():
+    config, layout = everything(relative_jitter={"enable": False}), layout_of(16, 16)
+    sample, golden = random_pictures(8, 1), random_pictures(8, 1).flip(0)
+    augment = Augmentation(config, layout)
+    alone = augment(sample, golden, torch.Generator().manual_seed(3))
+    both = augment.with_mask(sample, golden, sample[:, 0, 0], torch.Generator().manual_seed(3))
+    assert torch.equal(alone[0], both[0]) and torch.equal(alone[1], both[1])
+
+
+def test_ignored_pixels_stay_ignored_and_no_class_is_invented():
+    mask = blocks(16) * 255
+    _, found = moved_with(only(random_rotate={"rotate_probability": 1.0, "angle_list": [17.0]}), mask)
+    assert set(found.unique().tolist()) == {0, 255}
+
+
+def test_off_hands_masks_through():
+    pictures, mask = random_pictures(2, 1), blocks(2, 16)
+    handed = Augmentation(AugmentationConfig(), layout_of(16, 16)).with_mask(
+        pictures, pictures, mask, torch.Generator()
+    )
+    assert handed[0] is pictures and handed[2] is mask

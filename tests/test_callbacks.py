@@ -156,7 +156,14 @@ def test_every_metric_that_is_not_logged_is_named_at_once(spec_of):
 
 @pytest.mark.parametrize(
     ("monitor", "mode"),
-    [(None, "min"), ("val_loss", "min"), ("val_acc", "max"), ("val_auroc", "max"), ("val_far", "min")],
+    [
+        (None, "min"),
+        ("val_loss", "min"),
+        ("val_acc", "max"),
+        ("val_auroc", "max"),
+        ("val_far", "min"),
+        ("val_miou", "max"),
+    ],
 )
 def test_which_direction_is_better(monitor, mode):
     assert better(monitor) == mode

@@ -137,8 +137,12 @@ def test_the_graph_holds_logits_without_a_softmax(trained, spec_of, tmp_path):
 
 @pytest.mark.slow
 def test_pytorchs_newer_exporter_writes_it_too(trained, spec_of, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
     wish = [f"export.checkpoint={trained('learnable')}", "export.opset_version=18"]
-    assert goldenpair.export(spec_of("export", tmp_path, "learnable", *wish)).note.opset == 18
+    made = goldenpair.export(spec_of("export", tmp_path, "learnable", *wish))
+    assert made.note.opset == 18
+    inputs = onnxruntime.InferenceSession(made.onnx_file).get_inputs()
+    assert [one.shape for one in inputs] == [["batch", 3, 32, 16]] * 2
 
 
 def weights_of(path):
@@ -186,7 +190,7 @@ def test_the_command_line_runs_it(trained, spec_of, tmp_path, capsys):
     assert "Execution status: PASS" in capsys.readouterr().out
     assert main(["audit", "--network", VCN, "-e", str(spec), *wish]) == 0
     assert main([VCN, "train", "-e", str(spec), "task=segment"]) == 2
-    assert "task: segment is not offered yet; there is classify" in capsys.readouterr().err
+    assert "dataset.segment.root_dir: train of task segment needs it" in capsys.readouterr().err
     assert main([VCN, "default_specs", "task=classify"]) == 0
     assert "fan_small_12_p4_hybrid" in capsys.readouterr().out
 

@@ -22,10 +22,10 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors", "progress"},
     {"specs"},
-    {"run", "stopping", "data", "models", "metrics", "devices", "unpickling"},
+    {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting", "backbones"},
-    {"inspection", "report", "importing"},
+    {"inspection", "report", "overlays", "importing"},
     {"actions"},
     {"cli", "demo"},
     {"__main__"},

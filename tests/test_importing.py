@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from goldenpair import Inspector, cli
 from goldenpair.checkpoint import load_task, read_checkpoint, save, stamp
 from goldenpair.errors import CheckpointError, SpecError
-from goldenpair.importing import import_checkpoint, read_foreign
+from goldenpair.importing import import_checkpoint, read_foreign, sizes
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
 from test_siamese import taos_shapes
@@ -119,10 +119,8 @@ def test_another_picture_size_names_what_would_fit(tao_set, tmp_path):
 
 
 @pytest.mark.parametrize("pixels", [1, 7, 96, 65536, 1_000_003])
-def test_some_size_always_fits(spec, tmp_path, pixels):
-    foreign = read_foreign(write(tmp_path / "a.pth", {"state_dict": state_of(spec)}))
-    object.__setattr__(foreign, "pixels", pixels)
-    found = foreign.sizes(4, 128, 128)
+def test_some_size_always_fits(pixels):
+    found = sizes(pixels, 4, 128, 128)
     assert found and all(n * height * width == pixels for n, height, width in found)
 
 
@@ -162,11 +160,10 @@ def test_a_spec_that_could_not_score_is_refused(tao_set, spec, tmp_path):
 
 
 VIT = {"model.backbone.cls_token": torch.ones(1, 1, 384), "model.fc1.0.weight": torch.ones(512, 8)}
-SEGMENT = {
+NEITHER = {
     "model.backbone.cls_token": torch.ones(1, 1, 192),
     **{f"model.backbone.blocks.{number}.gamma1": torch.ones(192) for number in range(8)},
     "model.decoder.linear_fuse.0.weight": torch.ones(4, 16, 1, 1),
-    "model.decoder.change_probability.conv2d.weight": torch.ones(2, 4, 3, 3),
 }
 
 
@@ -176,7 +173,7 @@ SEGMENT = {
         ({"state_dict": b"\x00\x01", "state_dict_encrypted": True}, "it is encrypted, which only NVIDIA's tools"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(1)}, "state_dict_encrypted": 1}, "it is encrypted"),
         ({"state_dict": VIT}, r"its backbone \(class token \[1, 1, 384\], 0 blocks\) is none of fan_tiny_8_p4_hybrid"),
-        ({"state_dict": SEGMENT}, "not that of task classify; task segment is not offered yet"),
+        ({"state_dict": NEITHER}, "neither that of task classify nor that of task segment"),
         ({"state_dict": {"layer1.0.weight": torch.ones(1)}}, r"\(layer1.0.weight, ...\) are those of no network"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(4)}}, "are not those of a SiameseOI network"),
         (
@@ -365,3 +362,73 @@ def test_a_changenet_of_another_kind_is_told_what_differs(tmp_path):
     assert "model.classify.embed_dec: the file has 6, the spec says 7" in said
     assert "is 512 in the file and 1 x 32 x 32 in the spec; of what fits: 1 x 32 x 16" in said
     assert not (tmp_path / "out.pth").exists()
+
+
+# Visual ChangeNet for masks
+
+
+def segment(*overrides: str):
+    given = {
+        "task": "segment",
+        "model": {
+            "backbone": {"type": "fan_tiny_8_p4_hybrid"},
+            "decode_head": {"decoder_params": {"embed_dim": 8}},
+        },
+        "dataset": {"segment": {"img_size": 32, "num_classes": 3}},
+    }
+    return load_spec("visual_changenet", given, overrides)
+
+
+def taos_segment() -> dict[str, object]:
+    """As TAO writes it: Lightning's, with the whole spec as an object of OmegaConf's."""
+    return {
+        "epoch": 4,
+        "pytorch-lightning_version": "2.5",
+        "state_dict": state_of(segment()),
+        "tao_model": "visual_changenet_segment",
+        "hyper_parameters": OmegaConf.create({"task": "segment"}),
+    }
+
+
+def test_a_network_for_masks_is_found_and_written(tmp_path):
+    content, spec = taos_segment(), segment("dataset.segment.img_size=64")
+    foreign = read_foreign(write(tmp_path / "a.pth", content))
+    assert foreign.pixels is None and foreign.facts() == {
+        "task": "segment",
+        "model.backbone.type": "fan_tiny_8_p4_hybrid",
+        "model.decode_head.decoder_params": {"embed_dim": 8},
+        "dataset.segment.num_classes": 3,
+    }
+    assert {one.state for one in foreign.compare(None)} == {one.state for one in foreign.compare(spec)} == {"fits"}
+    assert foreign.advice(spec) == []  # of any size of pictures
+    import_checkpoint(foreign, spec, tmp_path / "ours.pth")
+    task, found = load_task(read_checkpoint(tmp_path / "ours.pth"))
+    assert found == spec and equal(task.model.state_dict(), spec)
+
+
+def test_a_network_for_masks_is_read_without_an_import(tmp_path):
+    content = taos_segment()
+    del content["hyper_parameters"]
+    task, _ = load_task(read_checkpoint(write(tmp_path / "a.pth", content)), segment())
+    assert equal(task.model.state_dict(), segment())
+
+
+def test_a_network_for_masks_fits_no_spec_of_another_task_or_of_other_classes(tmp_path):
+    foreign = read_foreign(write(tmp_path / "a.pth", taos_segment()))
+    assert "task: the file has segment, the spec says classify" in foreign.advice(changenet("learnable"))
+    assert "task: the file has classify, the spec says segment" in read_foreign(
+        write(tmp_path / "b.pth", {"state_dict": state_of(changenet("learnable"))})
+    ).advice(segment())
+    with pytest.raises(CheckpointError) as caught:
+        import_checkpoint(foreign, segment("dataset.segment.num_classes=4"), tmp_path / "out.pth")
+    said = str(caught.value)
+    assert "dataset.segment.num_classes: the file has 3, the spec says 4" in said
+    assert "decoder.make_pred_c4.0.weight: wrong shape" in said and not (tmp_path / "out.pth").exists()
+
+
+def test_the_command_tells_of_a_network_for_masks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["import", str(write(tmp_path / "a.pth", taos_segment()))]) == 0
+    said = capsys.readouterr().out
+    assert "task segment, model.backbone.type fan_tiny_8_p4_hybrid" in said and "num_classes 3" in said
+    assert "change_probability" in said and "image_height" not in said

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from goldenpair.models.losses import contrastive_loss, pair_distance, weighted_cross_entropy
+from goldenpair.models.losses import (
+    contrastive_loss,
+    least_and_mean_iou,
+    multi_scale,
+    pair_distance,
+    pixel_cross_entropy,
+    weighted_cross_entropy,
+)
 
 DISTANCE = [0.0, 0.3, 1.0, 1.9, 2.0, 2.5, 0.7, 4.0]
 LABEL = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
@@ -99,3 +106,104 @@ def test_cross_entropy_knows_which_label_belongs_to_which_pair():
 def test_cross_entropy_refuses_other_shapes(logits, label):
     with pytest.raises(ValueError, match=r"expected \[N, classes\] and \[N\] tensors"):
         weighted_cross_entropy(torch.zeros(logits), torch.zeros(label), [1.0, 1.0])
+
+
+# masks
+
+
+def maps(seed: int, count: int = 3, classes: int = 3, height: int = 8, width: int = 12) -> torch.Tensor:
+    return torch.randn(count, classes, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def mask_of(seed: int, ignored: bool = True) -> torch.Tensor:
+    """uint8 [3, 8, 12] of three classes, all of them in each, and some pixels ignored."""
+    mask = np.random.default_rng(seed).integers(0, 3, (3, 8, 12)).astype(np.uint8)
+    if ignored:
+        mask[:, 2:4, 3:9] = 255
+    return torch.tensor(mask)
+
+
+def probability(logits: torch.Tensor) -> np.ndarray:
+    power = np.exp(logits.double().numpy())
+    return power / power.sum(axis=1, keepdims=True)
+
+
+def test_pixel_cross_entropy_is_the_mean_over_judged_pixels():
+    logits, mask = maps(0), mask_of(0)
+    share, truth = probability(logits), mask.numpy()
+    each = [-np.log(share[n, truth[n, y, x], y, x]) for n, y, x in np.argwhere(truth != 255)]
+    assert len(each) == 3 * (8 * 12 - 12)
+    assert float(pixel_cross_entropy(logits, mask)) == pytest.approx(np.mean(each), rel=1e-5)
+    logits[:, :, 2:4, 3:9] += 100 * maps(1)[:, :, 2:4, 3:9]
+    assert float(pixel_cross_entropy(logits, mask)) == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def ious(logits: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+    share, truth = probability(logits), mask.numpy()
+    found = np.zeros(share.shape[:2])
+    for n in range(share.shape[0]):
+        for c in range(share.shape[1]):
+            judged = truth[n] != 255
+            hit, said = (truth[n] == c)[judged], share[n, c][judged]
+            found[n, c] = (hit * said).sum() / (hit + said - hit * said).sum()
+    return found
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_mmiou_is_the_least_and_the_mean_iou_of_probabilities(ignored):
+    logits, mask = maps(0), mask_of(0, ignored)
+    wanted = ious(logits, mask)
+    assert float(least_and_mean_iou(logits, mask)) == pytest.approx(-wanted.min() - wanted.mean(), rel=1e-5)
+
+
+def test_mmiou_of_a_perfect_prediction_is_minus_two():
+    mask = mask_of(0, ignored=False)
+    logits = 50 * torch.nn.functional.one_hot(mask.long(), 3).movedim(3, 1).float()
+    assert float(least_and_mean_iou(logits, mask)) == pytest.approx(-2)
+
+
+def test_mmiou_leaves_out_classes_that_a_mask_lacks():
+    """Else a picture without change would make the least IoU 0 for every batch, and without a gradient."""
+    logits, mask = maps(0), mask_of(0)
+    mask[1][mask[1] == 2] = 0
+    wanted = np.delete(ious(logits, mask).ravel(), 1 * 3 + 2)
+    logits.requires_grad_()
+    loss = least_and_mean_iou(logits, mask)
+    assert float(loss.detach()) == pytest.approx(-wanted.min() - wanted.mean(), rel=1e-5)
+    loss.backward()
+    assert logits.grad is not None and not logits.grad[:, :, 2:4, 3:9].any() and logits.grad[1].any()
+
+
+@pytest.mark.parametrize("loss", [pixel_cross_entropy, least_and_mean_iou])
+def test_a_mask_that_nobody_judged_teaches_nothing(loss):
+    logits = maps(0).requires_grad_()
+    found = loss(logits, torch.full((3, 8, 12), 255, dtype=torch.uint8))
+    found.backward()
+    assert torch.isfinite(found) and logits.grad is not None and not logits.grad.any()
+
+
+@pytest.mark.parametrize("loss", [pixel_cross_entropy, least_and_mean_iou])
+@pytest.mark.parametrize("shape", [(3, 1, 8, 12), (8, 12), (2, 8, 12), (3, 4, 6)])
+def test_masks_of_other_shapes_are_refused(loss, shape):
+    with pytest.raises(ValueError, match=r"expected \[N, classes, H, W\] and \[N, H, W\] tensors"):
+        loss(maps(0), torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_scales_are_weighed_and_the_mask_follows_them():
+    coarse, final, mask = maps(0, height=2, width=3), maps(1), mask_of(2)
+    seen = []
+
+    def loss(logits: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        seen.append(given)
+        return pixel_cross_entropy(logits, given)
+
+    found = multi_scale(loss, [coarse, final], mask, [0.5, 2.0])
+    small = mask[:, 2::4, 2::4]  # the middle of each 4 x 4
+    assert torch.equal(seen[0], small) and seen[1] is mask
+    wanted = 0.5 * float(pixel_cross_entropy(coarse, small)) + 2 * float(pixel_cross_entropy(final, mask))
+    assert float(found) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_every_scale_needs_a_weight():
+    with pytest.raises(ValueError, match="zip"):
+        multi_scale(pixel_cross_entropy, [maps(0), maps(1)], mask_of(0), [1.0])

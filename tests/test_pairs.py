@@ -8,11 +8,15 @@ import torch
 from PIL import Image
 from scipy.stats import binom
 
+from goldenpair.data.audit_masks import with_labels
 from goldenpair.data.cache import Pictures, decode_once
+from goldenpair.data.lists import read_split
+from goldenpair.data.masks import masks_of
 from goldenpair.data.pairs import PairSet, TableLoader, TrainingLoader, ahead, draw_rows
-from goldenpair.data.table import part_pictures, read_table
+from goldenpair.data.table import Layout, part_pictures, read_table
 from goldenpair.errors import DataError
 from goldenpair.specs.common import Cache
+from masked_pairs import draw, spec_of
 
 LIGHTS = ("Solder", "White")
 
@@ -311,3 +315,51 @@ def test_leaving_a_loop_over_a_loader_ends_its_thread(tao_set):
         next(batches)
         del batches
         assert not waiting_threads()
+
+
+# pairs with masks
+
+
+def masked(root, split="train_dataset"):
+    pairs = spec_of(root).pairs
+    files = getattr(pairs, split)
+    table, _, _ = with_labels(split, read_split(files), files.masks, lambda _: None)
+    parts = part_pictures(table, Layout.of(pairs))
+    return PairSet(parts, Pictures(parts.paths, 32, 32, 0), table.is_defect, masks_of(table, files, 32, 0))
+
+
+def test_masks_come_with_their_pairs(tmp_path):
+    root = draw(tmp_path)
+    pairs = masked(root)
+    batch = pairs.batch(np.array([5, 0, 1]))
+    for place, row in enumerate((5, 0, 1)):
+        truth = np.asarray(Image.open(root / "label" / f"train{row}.png")) // 255
+        assert np.array_equal(batch.mask[place].numpy(), truth)
+        assert batch.label[place] == bool(truth.any())
+    assert batch.mask.dtype == torch.uint8
+
+
+def test_a_mask_that_breaks_costs_its_row_as_a_picture_does(tmp_path):
+    root = draw(tmp_path)
+    pairs = masked(root)
+    (root / "label" / "train2.png").unlink()
+    batch = pairs.batch(np.arange(4))
+    assert batch.row.tolist() == [0, 1, 3] and len(batch.mask) == len(batch.sample) == 3
+    assert pairs.readable().tolist() == [0, 1, 3, 4, 5, 6, 7]
+    loader = TrainingLoader(masked(root), 4, None, 0, lambda: 0)
+    (root / "label" / "train5.png").unlink()
+    assert [len(batch.row) for batch in loader] == [4, 4]  # another stands in
+
+
+def test_without_a_ratio_each_row_comes_once_in_an_epoch(tmp_path):
+    is_defect = flags(50, 3)
+    first, second = (draw_rows(is_defect, None, 9, epoch) for epoch in (0, 1))
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(53))
+    assert first.tolist() != second.tolist() and first.tolist() == draw_rows(is_defect, None, 9, 0).tolist()
+    epoch = [0]
+    loader = TrainingLoader(masked(draw(tmp_path)), 2, None, 1, lambda: epoch[0])
+    orders = []
+    for epoch[0] in (0, 1, 0):
+        orders.append([row for batch in loader for row in batch.row.tolist()])
+    assert orders[0] == orders[2] != orders[1] and sorted(orders[0]) == list(range(8))
+    assert loader.state_dict()["plan"]["fpratio_sampling"] is None

@@ -10,7 +10,16 @@ from rich.console import Console
 
 from goldenpair.data.packs import Contents, PackInfo
 from goldenpair.metrics import measure
-from goldenpair.report import SheetRow, cache_table, contact_sheet, cutoff_table, kpi_table, rows_worth_seeing
+from goldenpair.pixels import Confusion, PixelMetrics
+from goldenpair.report import (
+    SheetRow,
+    cache_table,
+    contact_sheet,
+    cutoff_table,
+    kpi_table,
+    pixel_table,
+    rows_worth_seeing,
+)
 
 
 def printed(table) -> str:
@@ -184,6 +193,22 @@ def test_the_cutoff_table_has_a_line_for_each_cutoff():
     assert [key for key in found if key[0].isdigit()] == [f"{point.cutoff:g}" for point in metrics.table]
     assert found["0.3"] == ["100.00% (4 of 4)", "50.00% (2 of 4)"]
     assert found["1.5"] == ["75.00% (3 of 4)", "0.00% (0 of 4)"]
+
+
+def test_the_table_of_masks_has_a_line_for_each_class():
+    metrics = PixelMetrics.of(Confusion(np.array([[900, 50, 0], [25, 25, 0], [0, 0, 0]])))
+    found = cells(pixel_table(metrics, 12))
+    assert "12 pairs, 1,000 pixels: 92.50% of pixels right" in found
+    assert found["0, no change"] == ["0.9231", "0.9600", "0.9730", "0.9474", "950"]
+    assert found["1"] == ["0.2500", "0.4000", "0.3333", "0.5000", "50"]
+    assert found["2"] == ["n/a", "n/a", "n/a", "n/a", "0"]
+    assert found["mean"] == ["0.5865", "0.6800", "0.6532", "0.7237"]
+
+
+def test_the_table_of_masks_without_a_judged_pixel():
+    found = cells(pixel_table(PixelMetrics.of(Confusion.empty(2)), 1))
+    assert "1 pairs, 0 pixels: no pixels" in found
+    assert found["1, change"] == ["n/a", "n/a", "n/a", "n/a", "0"] and found["mean"] == ["n/a"] * 4
 
 
 @pytest.mark.parametrize(

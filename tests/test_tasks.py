@@ -91,8 +91,8 @@ def test_weights_are_the_seeds(tao_set):
 
 
 def test_a_network_that_is_not_offered_is_refused():
-    with pytest.raises(SpecError, match="task: segment is not offered yet"):
-        create_task(default_spec("visual_changenet"))
+    with pytest.raises(SpecError, match="task: say classify or segment"):
+        create_task(default_spec("visual_changenet", ["task=null"]))
 
 
 # Visual ChangeNet

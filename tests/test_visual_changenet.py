@@ -12,6 +12,7 @@ from goldenpair.errors import SpecError
 from goldenpair.run import Run
 from goldenpair.specs.fields import meta
 from goldenpair.specs.load import default_spec, load_spec, walk, without_effect
+from goldenpair.specs.segment import ListedPairs, ListFiles, MaskRule
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
 from test_optical_inspection import BAD, GOOD, Fact, accepts, as_tao_writes_it, leaves
 
@@ -54,8 +55,8 @@ dataset.segment.root_dir | str | "" |
 dataset.segment.label_transform | str | norm | | norm, None
 dataset.segment.data_name | str | LEVIR | | LEVIR, LandSCD, custom
 dataset.segment.dataset | str | CNDataset | | CNDataset
-dataset.segment.multi_scale_train | bool | true | | | AI
-dataset.segment.multi_scale_infer | bool | false | | | I
+dataset.segment.multi_scale_train | bool | true | | | A
+dataset.segment.multi_scale_infer | bool | false |
 dataset.segment.num_classes | int | 2 | | >= 2
 dataset.segment.img_size | int | 224 |
 dataset.segment.batch_size | int | 8 | | >= 1
@@ -76,7 +77,7 @@ dataset.segment.augmentation.random_color.contrast | float | 0.3 | | >= 0.0; <= 
 dataset.segment.augmentation.random_color.saturation | float | 0.3 | | >= 0.0; <= 2.0 | A
 dataset.segment.augmentation.random_color.hue | float | 0.3 | | >= 0.0; <= 0.5 | A
 dataset.segment.augmentation.random_color.enable | bool | true | | | A
-dataset.segment.augmentation.random_color.color_probability | float | 0.5 | | >= 0; <= 1 | AI
+dataset.segment.augmentation.random_color.color_probability | float | 0.5 | | >= 0; <= 1 | A
 dataset.segment.augmentation.with_scale_random_crop.scale_range | List[float] | [1, 1.2] |
 dataset.segment.augmentation.with_scale_random_crop.enable | bool | true | | | A
 dataset.segment.augmentation.with_random_blur | bool | true |
@@ -160,7 +161,7 @@ train.pretrained_model_path | opt[str] | null |
 train.classify.loss | str | contrastive | | ce, contrastive
 train.classify.cls_weight | List[float] | [1.0, 10.0] |
 train.segment.loss | str | ce | | ce
-train.segment.weights | List[float] | [0.5, 0.5, 0.5, 0.8, 1.0] | | | I
+train.segment.weights | List[float] | [0.5, 0.5, 0.5, 0.8, 1.0] |
 train.tensorboard.enabled | bool | false |
 train.tensorboard.infrequent_logging_frequency | int | 2 | | >= 0
 train.precision | str | 32-true |
@@ -225,7 +226,12 @@ task | opt[str] | segment | | segment, classify
 """
 
 # Where we differ from the table on purpose.
-TEMPLATE_DEFAULTS = {"dataset.classify.image_ext": ".jpg", "dataset.classify.num_input": 4}  # TAO's own cannot work
+TEMPLATE_DEFAULTS = {
+    "dataset.classify.image_ext": ".jpg",  # TAO's own cannot work
+    "dataset.classify.num_input": 4,
+    "evaluate.vis_after_n_batches": 1,  # TAO's own leaves out 15 of 16 results
+    "inference.vis_after_n_batches": 1,
+}
 BACKBONES = [
     *(f"fan_{size}_p4_hybrid" for size in ("tiny_8", "small_12", "base_16", "large_16")),
     "vit_large_nvdinov2",
@@ -259,15 +265,13 @@ NULL_ACCEPTED = {
 UP_TO_EPOCHS = {"train.checkpoint_interval", "train.validation_interval"}
 THREE = [f"dataset.segment.augmentation.{name}" for name in ("mean", "std")]
 _CROP = "with_scale_random_crop.scale_range"
-TWO = [
-    f"dataset.segment.augmentation.{_CROP}",
-    "train.classify.cls_weight",
-]
+_SCALE = f"dataset.segment.augmentation.{_CROP}"
+TWO = ["train.classify.cls_weight"]
 
 JITTER = "dataset.classify.augmentation_config.relative_jitter"
 OURS = {
     *(f"{JITTER}.{name}" for name in ("enable", "jitter_probability", "max_shift", "max_rotation", "max_exposure")),
-    *(f"dataset.classify.cache.{name}" for name in ("enable", "dir", "limit_gb")),
+    *(f"dataset.{task}.cache.{name}" for task in ("classify", "segment") for name in ("enable", "dir", "limit_gb")),
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
     "evaluate.cutoff",
     "inference.cutoff",
@@ -331,7 +335,11 @@ FURTHER = {
 def test_types(fact):
     good, bad = FURTHER.get(fact.kind, (GOOD.get(fact.kind, []), BAD.get(fact.kind)))
     if fact.path in THREE:
-        good, bad = [[1, 2, 3]], [*bad, [1, 2]]
+        good, bad = [[1, 2, 3]], [*bad, [1, 2], *([[1, 0, 1]] if fact.path.endswith("std") else [])]
+    if fact.path == "train.segment.weights":
+        good, bad = [[1, 2, 3, 4, 5]], [*bad, [1, 2, 3, 4]]
+    if fact.path == _SCALE:
+        good, bad = [[1, 1.5], [1, 1]], [*bad, [0.8, 1.2], [1.2, 1.1], [1, 2, 3]]
     if fact.path in TWO:
         good, bad = [[1, 2]], [*bad, [1, 2, 3]]
     if fact.path == "quantize.device":
@@ -474,7 +482,7 @@ quantize:
 def test_taos_samples_load(tmp_path, action, content, form):
     path = tmp_path / f"spec.{form}"
     path.write_text(content if form == "yaml" else json.dumps(yaml.safe_load(content)))
-    spec = load_spec(VCN, path, action=action if content == CLASSIFY else None)
+    spec = load_spec(VCN, path, action=action)
     assert isinstance(spec, VisualChangenetSpec)
     if content == CLASSIFY:
         assert spec.inference.trt_engine == "/results/gen_trt_engine/changenet.engine"
@@ -485,8 +493,9 @@ def test_taos_samples_load(tmp_path, action, content, form):
     else:
         assert spec.latest_checkpoint == "changenet_model_segment_latest.pth"
         assert spec.quantize.layers and spec.quantize.layers[0].weights
-        with pytest.raises(SpecError, match="1 problem .*\n  task: segment is not offered yet; there is classify$"):
-            load_spec(VCN, path, action=action)
+        assert spec.pairs.train_dataset.csv_path == "/data/LEVIR-CD/list/train.txt"
+        assert spec.cutoff(action) == (0.5, "the middle of 0 and 1") and spec.fpratio is None
+        assert spec.evaluate.vis_after_n_batches == 10
 
 
 def test_the_sample_with_colours():
@@ -519,14 +528,12 @@ def test_lights_are_checked_under_their_path():
 UNREAD = [
     *("wandb.reinit=true", "wandb.sync_tensorboard=true", "wandb.save_code=true"),
     *("model.decode_head.in_channels=[1,2,3,4]", "model.decode_head.align_corners=true"),
-    *("dataset.segment.shuffle=false", "dataset.segment.multi_scale_infer=true"),
-    "dataset.segment.multi_scale_train=false",
-    "dataset.segment.augmentation.random_color.color_probability=0.1",
+    "dataset.segment.shuffle=false",
     "dataset.classify.augmentation_config.with_scale_random_crop.enable=false",
     "dataset.classify.augmentation_config.with_scale_random_crop.scale_range=[1]",
     *("train.use_distributed_sampler=true", "model.precise_msda=true", "model.decode_head.use_summary_token=true"),
     "model.decode_head.feature_strides=[4,8,16,32]",
-    *("train.segment.weights=[1]", "train.optim.monitor_name=val_acc", "train.optim.momentum=0.5"),
+    *("train.optim.monitor_name=val_acc", "train.optim.momentum=0.5"),
     *("export.format=xdl", "evaluate.batch_size=8", "inference.batch_size=8"),
     *(f"gen_trt_engine.input_{side}=3" for side in ("channel", "width", "height")),
 ]  # fmt: skip
@@ -564,6 +571,8 @@ def test_options_that_the_others_make_idle(wish, path):
         ["model.backbone.type=vit_small_dinov3", "model.decode_head.feature_strides=[4,8,16,32]"],
         ["dataset.segment.augmentation.with_scale_random_crop.enable=false", "dataset.segment.num_classes=5"],
         ["dataset.classify.input_map={b: 0, a: 1}"],
+        ["dataset.segment.multi_scale_infer=true", "dataset.segment.multi_scale_train=false"],
+        ["dataset.segment.augmentation.random_color.color_probability=0.1", "train.segment.weights=[0,0,0,0,1]"],
     ],
 )
 def test_options_with_effect_are_not_named(wish):
@@ -597,7 +606,8 @@ def test_everything_null_empty_and_open_as_tao_writes_it():
 
 def test_taos_template_loads():
     spec = load_spec(VCN, as_tao_writes_it(TAO, template=True), ["dataset.segment.root_dir=d"])
-    assert spec.model_name == "" and spec.pairs.num_input == 4 and spec.pairs.workers == 1
+    assert spec.model_name == "" and spec.pairs.num_input == 1 and spec.pairs.workers == 1
+    assert isinstance(spec, VisualChangenetSpec) and spec.dataset.classify.num_input == 4
 
 
 # the command line
@@ -621,7 +631,6 @@ def test_its_template_and_its_schema_are_printed(tmp_path, capsys, action):
 
 
 MISFITS = [
-    ("train", ["task=segment"], "task", "segment is not offered yet; there is classify"),
     ("train", ["model.backbone.type=vit_small_dinov3"], "model.backbone.type", "vit_small_dinov3 is not offered yet"),
     ("export", ["model.backbone.feat_downsample=true"], "model.backbone.feat_downsample", "not offered yet"),
     ("evaluate", ["model.decode_head.in_index=[0,1]"], "model.decode_head.in_index", "not offered yet"),
@@ -674,3 +683,61 @@ def test_taos_default_margin_is_no_cutoff_of_probabilities():
     wish[1] = "model.classify.eval_margin=0.3"
     found = load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").cutoff("inference")
     assert found == (0.3, "model.classify.eval_margin")
+
+
+# task segment
+
+
+SEGMENT_MISFITS = [
+    ("train", ["dataset.segment.root_dir=''"], "dataset.segment.root_dir", "train of task segment needs it"),
+    ("evaluate", ["dataset.segment.root_dir=''"], "dataset.segment.root_dir", "evaluate of task segment needs it"),
+    ("train", ["dataset.segment.validation_split=''"], "dataset.segment.validation_split", "the name of a list"),
+    ("inference", ["dataset.segment.predict_split=''"], "dataset.segment.predict_split", "the name of a list"),
+    ("train", ["dataset.segment.batch_size=1"], "dataset.segment.batch_size", "1 is too small to train"),
+    ("train", ["dataset.segment.img_size=250"], "dataset.segment.img_size", "250; fan_small_12_p4_hybrid wants a mult"),
+    ("evaluate", ["dataset.segment.num_classes=256"], "dataset.segment.num_classes", "room for 255 classes"),
+    ("inference", ["dataset.segment.multi_scale_infer=true", "dataset.segment.multi_scale_train=false"],
+     "dataset.segment.multi_scale_infer", "maps that never learn"),
+    ("evaluate", ["evaluate.cutoff=1"], "evaluate.cutoff", "the score of segment is: nothing could be FAIL"),
+    ("inference", ["dataset.segment.change_image_folder_name=A"], "dataset.segment.change_image_folder_name", "'A', as"),
+    ("evaluate", ["dataset.segment.color_map={0: [0, 0, 0]}"], "dataset.segment.color_map", "no colour for class 1"),
+    ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9]}"], "dataset.segment.color_map.1", "is no colour"),
+    ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9,256]}"], "dataset.segment.color_map.1", "0 to 255"),
+    ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9,9], red: [1,2,3]}"], "dataset.segment.color_map",
+     "red is no class; there are 0 to 1"),
+    ("export", ["export.input_width=224"], "export.input_width", "it is 224, but what the dataset section joins has 256"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "wish", "path", "sentence"), SEGMENT_MISFITS)
+def test_each_misfit_of_segment_is_one_line(action, wish, path, sentence):
+    given = {**yaml.safe_load(SEGMENT), "export": {"checkpoint": "a.pth"}}
+    with pytest.raises(SpecError) as caught:
+        load_spec(VCN, given, wish, action)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}: ") and sentence in problem
+
+
+def test_what_classify_asks_for_is_not_asked_of_segment():
+    wish = ["model.classify.difference_module=learnable", "dataset.classify.num_classes=3", "train.classify.loss=ce"]
+    for action in ("train", "evaluate", "inference"):
+        assert load_spec(VCN, yaml.safe_load(SEGMENT), wish, action)
+
+
+def test_a_split_of_segment_is_a_list():
+    spec = load_spec(VCN, yaml.safe_load(SEGMENT), ["dataset.segment.test_split=t", "dataset.segment.img_size=64"])
+    pairs = spec.pairs
+    test, infer = pairs.test_dataset, pairs.infer_dataset
+    assert isinstance(test, ListFiles) and isinstance(infer, ListFiles)
+    assert (test.csv_path, test.images_dir) == ("/data/LEVIR-CD/list/t.txt", "/data/LEVIR-CD")
+    assert (test.sample_folder, test.golden_folder) == ("A", "B")
+    assert test.masks == MaskRule(folder="label", suffix=".png", transform="norm", classes=2)
+    assert infer.masks is None and infer.csv_path.endswith("/test.txt")
+    assert (pairs.image_height, pairs.image_width, pairs.batch_size, pairs.grid) == (64, 64, 2, (1, 1))
+    config = pairs.augmentation_config
+    assert config.augment and config.rgb_input_mean == [0.5, 0.5, 0.5] and not config.relative_jitter.enable
+    assert isinstance(pairs, ListedPairs) and pairs.scale_range == (1.0, 1.2)
+    off = load_spec(VCN, yaml.safe_load(SEGMENT), ["dataset.segment.augmentation.with_scale_random_crop.enable=false"])
+    assert isinstance(off.pairs, ListedPairs) and off.pairs.scale_range is None
+    assert not default_spec(VCN).pairs.train_dataset.given  # no root_dir
+    assert default_spec(VCN).pairs_path == "dataset.segment"

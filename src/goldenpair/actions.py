@@ -4,14 +4,13 @@ What imports torch is imported by the verb that needs it, so `--help`, or a mess
 does not wait for it.
 """
 
-import csv
 import json
 import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
     from goldenpair.deployment import ExportNote
     from goldenpair.inspection import Inspector, Verdict
+    from goldenpair.maps import ClassMaps
+    from goldenpair.pixels import PixelMetrics
 
 log = logging.getLogger(__name__)
-SCORE_COLUMN = "siamese_score"
 _ACTION_OF = {
     "train_dataset": "train",
     "validation_dataset": "train",
@@ -58,6 +58,8 @@ class EvaluateResult:
     metrics: Metrics
     errors: Mapping[int, str]
     """Why a row of the table has no score."""
+    pixels: "PixelMetrics | None" = None
+    """Figures of the pixels, of a network that segments."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ def train(spec: NetworkSpec) -> TrainResult:
     threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
     with Run(spec, "train") as run:
         tables = _load_tables(run, "train_dataset", "validation_dataset")
-        sets = {split: _pair_set(spec, table, split.split("_")[0]) for split, table in tables.items()}
+        sets = {split: _pair_set(spec, table, split) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
         _say_left_out(sets, {split: set() for split in sets})
-        _say_sampling(sets["train_dataset"], spec.pairs.fpratio_sampling)
+        _say_sampling(sets["train_dataset"], spec.fpratio)
         from goldenpair.training import fit
 
         try:
@@ -112,14 +114,18 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     """Score `test_dataset` and measure how good the scores are.
 
     Writes `metrics.json`, `evaluate.csv` (the table with score, verdict and error) and `contact_sheet.png` into
-    the evaluate folder. The cutoff is `evaluate.cutoff`, else the margin. Raises InputError for a table, pictures
-    or a checkpoint that cannot be used, RunError if no row could be scored.
+    the evaluate folder, of a network that segments also class maps and pictures. The cutoff is `evaluate.cutoff`, else
+    the margin. Raises InputError for a table, pictures or a checkpoint that cannot be used, RunError if no row could
+    be scored.
     """
     _check(spec, "evaluate")
+    from goldenpair.inspection import write_verdicts
+
     with Run(spec, "evaluate") as run:
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, spec.evaluate.checkpoint)
-        verdicts, cutoff = _inspect(inspector, run, table), inspector.cutoff
+        maps = _class_maps(run, table)
+        verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         metrics = measure(score, table.is_defect, cutoff)
@@ -128,8 +134,8 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
             f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {cutoff}"
         )
-        kpi = {"test_acc": tao.test_acc, "test_fpr": tao.test_fpr, "test_fnr": tao.test_fnr}
-        run.status("Test metrics generated.", kpi={**kpi, "defect_acc": tao.defect_acc})
+        pixels = maps.pixels if maps else None
+        run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(tao))
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
         listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in errors.items()]
         with ExitStack() as files:  # all three of them appear, or none
@@ -137,12 +143,17 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             def new(name: str) -> Path:
                 return files.enter_context(whole_file(run.folder / name))
 
-            text = json.dumps({**metrics.as_dict(), "error_list": listed}, indent=1)
+            of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
+            text = json.dumps({**metrics.as_dict(), **of_pixels, "error_list": listed}, indent=1)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
-            _write_verdicts(new("evaluate.csv"), table, verdicts)
-            _write_sheet(new("contact_sheet.png"), spec, table, score, verdicts, metrics)
+            write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
+            sheet = new("contact_sheet.png")
+            if maps:
+                maps.write_sheet(sheet, _title(metrics))
+            else:
+                _write_sheet(sheet, spec, table, score, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors)
+        return EvaluateResult(run.folder, metrics, errors, pixels)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
@@ -153,12 +164,15 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
     """
     _check(spec, "inference")
+    from goldenpair.inspection import write_verdicts
+
     with Run(spec, "inference") as run:
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
-        verdicts = _inspect(_inspector(spec, run, spec.inference.checkpoint), run, table)
+        inspector, maps = _inspector(spec, run, spec.inference.checkpoint), _class_maps(run, table)
+        verdicts = _inspect(inspector, run, table, maps)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
-            _write_verdicts(temporary, table, verdicts)
+            write_verdicts(temporary, table, verdicts, maps.columns if maps else {})
         _refuse_nothing_but_errors(verdicts)
         log.info(
             "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
@@ -250,7 +264,7 @@ def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> Non
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
-def _say_sampling(train: "PairSet", ratio: float) -> None:
+def _say_sampling(train: "PairSet", ratio: float | None) -> None:
     is_defect = train.is_defect[train.readable()]
     defects, total = int(is_defect.sum()), len(is_defect)
     log.info("Training on %d pairs, %d of them defects.", total, defects)
@@ -260,10 +274,9 @@ def _say_sampling(train: "PairSet", ratio: float) -> None:
         told = (lost, len(train), lost_defects)
         log.warning("%d of the %d training pairs (%d defects) are left out: their pictures cannot be read.", *told)
     if not defects:
-        log.warning(
-            f"The training table has no defects{of_those}: PASS pairs pull together, and nothing teaches what a "
-            "defect is."
-        )
+        log.warning(f"The training table has no defects{of_those}: nothing teaches what a defect is.")
+    elif ratio is None:
+        return
     elif defects == total:
         log.warning(f"The training table has only defects{of_those}: nothing teaches what a good part is.")
     elif not ratio:
@@ -274,14 +287,16 @@ def _say_sampling(train: "PairSet", ratio: float) -> None:
 
 def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
     from goldenpair.data.cache import Pictures, decode_once
+    from goldenpair.data.masks import masks_of
     from goldenpair.data.pairs import PairSet
     from goldenpair.data.table import part_pictures
 
     pairs = spec.pairs
     parts = part_pictures(table, Layout.of(pairs))
     pictures = Pictures(parts.paths, pairs.image_height, pairs.image_width, pairs.workers)
-    with progress_bar(f"Decoding {split} pictures") as progress:
-        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect)
+    masks = masks_of(table, getattr(pairs, split), pairs.image_height, pairs.workers)
+    with progress_bar(f"Decoding {split.split('_')[0]} pictures") as progress:
+        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect, masks)
 
 
 def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
@@ -293,17 +308,23 @@ def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
     inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff)
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
-        log.warning(
-            f"No cutoff is set, so {source} ({cutoff}) serves, as in TAO. It is seldom a good one: choose one "
-            "from the table that evaluate prints for validation data, and set evaluate.cutoff."
-        )
+        log.warning("No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)
     return inspector
 
 
-def _inspect(inspector: "Inspector", run: Run, table: PairTable) -> list["Verdict"]:
+def _class_maps(run: Run, table: PairTable) -> "ClassMaps | None":
+    from goldenpair.maps import class_maps
+
+    return class_maps(run, table)
+
+
+def _inspect(inspector: "Inspector", run: Run, table: PairTable, maps: "ClassMaps | None") -> list["Verdict"]:
     with progress_bar("Inspecting") as progress:
-        verdicts = inspector.verdicts(table, progress)
+        verdicts = inspector.verdicts(table, progress, maps)
     _say_unreadable(run.action, [one.error for one in verdicts if one.error], "verdict ERROR")
+    if maps:
+        _say_unreadable(run.action, maps.mask_errors, "pixels not counted")
+        log.info("Wrote %s in %s", maps.told(), run.folder)
     return verdicts
 
 
@@ -322,22 +343,6 @@ def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
     if errors:
         first = "".join(f"\n  {error}" for error in errors[:5])
         log.warning("%s: %d could not be used (%s); the first:%s", where, len(errors), consequence, first)
-
-
-def _write_verdicts(path: Path, table: PairTable, verdicts: Sequence["Verdict"]) -> None:
-    added = (SCORE_COLUMN, "verdict", "error")
-    cells: dict[str, Sequence[str]] = {}
-    for name, column in table.cells.items():
-        if name in added:
-            log.warning("The table has a column %s of its own; it is kept as %s_before.", name, name)
-        cells[f"{name}_before" if name in added else name] = column
-    cells[SCORE_COLUMN] = ["" if one.score is None else str(np.float32(one.score)) for one in verdicts]
-    cells["verdict"] = [one.verdict for one in verdicts]
-    cells["error"] = [one.error for one in verdicts]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(cells)
-        writer.writerows(zip(*cells.values(), strict=True))
 
 
 def _write_sheet(
@@ -364,9 +369,12 @@ def _write_sheet(
         )
         for row in rows
     ]
+    contact_sheet(sheet, _title(metrics), path)
+
+
+def _title(metrics: Metrics) -> str:
     point = metrics.point
-    title = (
+    return (
         f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
         f"{point.escapes.count} escapes of {point.escapes.of} defects"
     )
-    contact_sheet(sheet, title, path)

@@ -221,7 +221,7 @@ class EarlyStop(EarlyStopping):
 
 def better(monitor: str | None) -> str:
     """Which direction of a metric is better, unless the spec says so: 'max' or 'min'."""
-    return "max" if (monitor or "").endswith(("_acc", "_auroc")) else "min"
+    return "min" if (monitor or "val_loss").endswith(("_loss", "_fpr", "_far")) else "max"
 
 
 def _is_news(trainer: pl.Trainer, monitor: str) -> bool:

@@ -153,10 +153,12 @@ def _network(given: argparse.Namespace) -> None:
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
     if given.action == "evaluate":
-        from goldenpair.report import cutoff_table, kpi_table
+        from goldenpair.report import cutoff_table, kpi_table, pixel_table
 
         console = _console()
         console.print(kpi_table(result.metrics))
+        if result.pixels:
+            console.print(pixel_table(result.pixels, result.metrics.parts - result.metrics.errors))
         console.print(cutoff_table(result.metrics.table))
 
 
@@ -243,7 +245,8 @@ def _import(given: argparse.Namespace) -> None:
     spec = load_spec(foreign.network, given.spec, given.overrides) if given.spec else None
     _console().print(import_table(foreign.compare(spec)))
     print(f"{foreign.network}: {', '.join(f'{path} {value}' for path, value in foreign.facts().items())}")
-    print(f"num_input x image_height x image_width = {foreign.pixels}")
+    if foreign.pixels is not None:
+        print(f"num_input x image_height x image_width = {foreign.pixels}")
     if foreign.left_out:
         print(f"Not read, and nothing of it run: {', '.join(foreign.left_out)}")
     if spec is None:

@@ -1,6 +1,6 @@
 """Scores of a table: each golden that rows share is looked at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from goldenpair.data.pairs import ahead
 from goldenpair.data.table import PairTable, part_pictures
 from goldenpair.progress import Progress
 from goldenpair.tasks import Features, Task
+
+TakeClasses = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
+"""Called with some rows of a table, int64 [n], and the classes of their pixels, uint8 [n, h, w]."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,13 @@ def score_table(
     batch_size: int,
     workers: int,
     progress: Progress | None = None,
+    take: TakeClasses | None = None,
 ) -> Scores:
     """Score every row of a table. A picture that cannot be read costs its rows their score, never the run.
 
     Pictures are decoded while the network works and are not kept: each is needed once. Memory does not grow with the
-    table but by its scores. `progress` counts samples and distinct goldens.
+    table but by its scores. `progress` counts samples and distinct goldens. What the network says of pixels goes to
+    `take`, batch by batch, for the rows that can be read.
     """
     layout = task.layout
     parts = part_pictures(table, layout)
@@ -67,7 +72,11 @@ def score_table(
             last = tuple(one[-1:] for one in goldens)
             which = torch.from_numpy(batch.golden).to(device)
             pair = tuple(one[:count] for one in found), tuple(one[which] for one in goldens)
-            score[batch.rows] = task.score(*pair).float().cpu().numpy()
+            of_pairs, classes = task.look(*pair)
+            score[batch.rows] = of_pairs.float().cpu().numpy()
+            if take and classes is not None:
+                whole = parts.whole(pictures.errors, batch.rows) & np.isfinite(score[batch.rows])
+                take(batch.rows[whole], classes.cpu().numpy()[whole])
             done += len(pixels)
             if progress:
                 progress(done, total)

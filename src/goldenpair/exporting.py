@@ -19,7 +19,8 @@ from torch import Tensor
 from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.cache import Pictures
-from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, evenly, part_pictures, read_table
+from goldenpair.data.lists import read_split
+from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, evenly, part_pictures
 from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
@@ -154,7 +155,7 @@ def _write(task: Task, file: Path, wish: ExportCommon) -> None:
     example = (torch.rand(shape), torch.rand(shape))
     ends = (*graph.inputs, *graph.outputs)
     newer = wish.opset_version >= _NEWER_EXPORTER
-    any_batch = torch.export.Dim("batch", min=1)
+    any_batch = torch.export.Dim(graph.axis, min=1)
     with _quiet(), torch.inference_mode():
         torch.onnx.export(
             task.model,
@@ -164,7 +165,7 @@ def _write(task: Task, file: Path, wish: ExportCommon) -> None:
             output_names=list(graph.outputs),
             opset_version=wish.opset_version,
             dynamo=newer,
-            dynamic_axes=None if newer or batch else {name: {0: "batch"} for name in ends},
+            dynamic_axes=None if newer or batch else {name: {0: graph.axis} for name in ends},
             dynamic_shapes=({0: any_batch}, {0: any_batch}) if newer and not batch else None,
             do_constant_folding=wish.do_constant_folding,
             optimize=True,
@@ -231,7 +232,7 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
             if not files.given:
                 continue
             try:
-                return _from_table(read_table(files.csv_path, files.images_dir), task, spec.pairs.workers)
+                return _from_table(read_split(files), task, spec.pairs.workers)
             except DataError as error:
                 problems.append(f"dataset.{split}: {error}")
         if problems and source is spec:  # those of the training may be on another machine

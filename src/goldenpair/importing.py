@@ -16,6 +16,7 @@ from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, SpecError, first_few
 from goldenpair.models.changenet import EuclideanChangenet, LearnableChangenet
 from goldenpair.models.fan import SIZES, STRIDES, Fan
+from goldenpair.models.segmentation import SegmentationChangenet
 from goldenpair.models.siamese import Siamese
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import walk
@@ -48,33 +49,46 @@ class Parameter:
 
 @dataclass(frozen=True)
 class EuclideanHead:
-    """The sizes of architecture 1, as EuclideanChangenet takes them."""
+    """The sizes of architecture 1, as EuclideanChangenet takes them; `pixels` are those of the joined picture."""
 
+    pixels: int
     embedding: int
 
 
 @dataclass(frozen=True)
 class LearnableHead:
-    """The sizes of architecture 2, as LearnableChangenet takes them."""
+    """The sizes of architecture 2, as LearnableChangenet takes them; `pixels` are those of the joined picture."""
 
+    pixels: int
     embed_dim: int
     hidden: int
     scales: int
 
 
 @dataclass(frozen=True)
+class SegmentHead:
+    """The sizes of the decoder for masks, as SegmentationChangenet takes them."""
+
+    embed_dim: int
+    classes: int
+
+
+@dataclass(frozen=True)
 class Foreign(ABC):
     """The weights of a network that others saved, under our names, and what their shapes tell.
 
-    `pixels` is num_input x image_height x image_width. `left_out` names what the file holds beside weights and was
-    not read.
+    `left_out` names what the file holds beside weights and was not read.
     """
 
     network: ClassVar[str]
     path: Path
     weights: Mapping[str, Tensor]
     left_out: tuple[str, ...]
-    pixels: int
+
+    @property
+    @abstractmethod
+    def pixels(self) -> int | None:
+        """num_input x image_height x image_width; None for a network that takes pictures of any size."""
 
     @abstractmethod
     def facts(self) -> dict[str, object]:
@@ -101,23 +115,26 @@ class Foreign(ABC):
             for path, found in self.facts().items()
             if said[path] != found
         ]
+        if self.pixels is None:
+            return lines
         layout = Layout.of(spec.pairs)
         given = (len(layout.suffixes), layout.height, layout.width)
         if self.pixels != layout.joined_height * layout.joined_width:
-            fitting = ", ".join(map(_times, self.sizes(*given)))
+            fitting = ", ".join(map(_times, sizes(self.pixels, *given)))
             lines.append(
                 f"{spec.pairs_path}: num_input x image_height x image_width is {self.pixels} in the file and "
                 f"{_times(given)} in the spec; of what fits: {fitting}"
             )
         return lines
 
-    def sizes(self, lights: int, height: int, width: int) -> list[tuple[int, int, int]]:
-        """Some lights, heights and widths that fit the weights: first those that are nearest to what is given."""
-        near = [(lights, height, self.pixels // (lights * height)), (lights, self.pixels // (lights * width), width)]
-        near += [(n, height, width) for n in range(1, 17)]
-        near += [(n, isqrt(self.pixels // n), isqrt(self.pixels // n)) for n in range(1, 17)]
-        fitting = [one for one in near if one[0] * one[1] * one[2] == self.pixels]
-        return list(dict.fromkeys(fitting))[:_KEPT] or [(1, self.pixels, 1)]
+
+def sizes(pixels: int, lights: int, height: int, width: int) -> list[tuple[int, int, int]]:
+    """Some lights, heights and widths that have so many pixels: first those that are nearest to what is given."""
+    near = [(lights, height, pixels // (lights * height)), (lights, pixels // (lights * width), width)]
+    near += [(n, height, width) for n in range(1, 17)]
+    near += [(n, isqrt(pixels // n), isqrt(pixels // n)) for n in range(1, 17)]
+    fitting = [one for one in near if one[0] * one[1] * one[2] == pixels]
+    return list(dict.fromkeys(fitting))[:_KEPT] or [(1, pixels, 1)]
 
 
 @dataclass(frozen=True)
@@ -125,8 +142,13 @@ class ForeignSiamese(Foreign):
     """A SiameseOI network. Siamese_1 stands for Siamese as well, which has the same layers."""
 
     network: ClassVar[str] = OpticalInspectionSpec.network
+    features: int
     model_type: Literal["Siamese_3", "Siamese_1"]
     embedding_vectors: int
+
+    @property
+    def pixels(self) -> int:
+        return self.features // _CHANNELS
 
     def facts(self) -> dict[str, object]:
         return {"model.model_type": self.model_type, "model.embedding_vectors": self.embedding_vectors}
@@ -143,32 +165,41 @@ class ForeignSiamese(Foreign):
 
 @dataclass(frozen=True)
 class ForeignChangenet(Foreign):
-    """A Visual ChangeNet for classification with a FAN backbone."""
+    """A Visual ChangeNet with a FAN backbone."""
 
     network: ClassVar[str] = VisualChangenetSpec.network
     backbone: str
-    head: EuclideanHead | LearnableHead
+    head: EuclideanHead | LearnableHead | SegmentHead
+
+    @property
+    def pixels(self) -> int | None:
+        return None if isinstance(self.head, SegmentHead) else self.head.pixels
 
     def facts(self) -> dict[str, object]:
-        module = "model.classify.difference_module"
-        if isinstance(self.head, EuclideanHead):
-            head: dict[str, object] = {module: "euclidean", "model.classify.embedding_vectors": self.head.embedding}
-        else:
-            head = {
-                module: "learnable",
-                "model.decode_head.decoder_params": {"embed_dim": self.head.embed_dim},
-                "model.classify.embed_dec": self.head.hidden,
-                "model.classify.learnable_difference_modules": self.head.scales,
-            }
-        return {"model.backbone.type": self.backbone, **head}
+        head, module, width = self.head, "model.classify.difference_module", "model.decode_head.decoder_params"
+        task = "segment" if isinstance(head, SegmentHead) else "classify"
+        found: dict[str, object] = {"task": task, "model.backbone.type": self.backbone}
+        match head:
+            case EuclideanHead():
+                return found | {module: "euclidean", "model.classify.embedding_vectors": head.embedding}
+            case SegmentHead():
+                return found | {width: {"embed_dim": head.embed_dim}, "dataset.segment.num_classes": head.classes}
+        return found | {
+            module: "learnable",
+            width: {"embed_dim": head.embed_dim},
+            "model.classify.embed_dec": head.hidden,
+            "model.classify.learnable_difference_modules": head.scales,
+        }
 
     def _from_shapes(self) -> nn.Module:
         fan, head = Fan(SIZES[self.backbone]), self.head
+        if isinstance(head, SegmentHead):
+            return SegmentationChangenet(fan, STRIDES[-1], STRIDES[-1], embed_dim=head.embed_dim, classes=head.classes)
         if isinstance(head, EuclideanHead):
-            return EuclideanChangenet(fan, self.pixels // STRIDES[-1], STRIDES[-1], embedding=head.embedding)
+            return EuclideanChangenet(fan, head.pixels // STRIDES[-1], STRIDES[-1], embedding=head.embedding)
         return LearnableChangenet(
             fan,
-            self.pixels // STRIDES[0],
+            head.pixels // STRIDES[0],
             STRIDES[0],
             embed_dim=head.embed_dim,
             hidden=head.hidden,
@@ -221,7 +252,7 @@ def _siamese(shapes: Shapes, file: Path, weights: Mapping[str, Tensor], left_out
     last = shapes.get("fc1.6.weight" if kind == "Siamese_3" else "fc1.4.weight", ())
     if len(first) != 2 or len(last) != 2 or not first[1] or first[1] % _CHANNELS:
         raise CheckpointError(f"checkpoint {file}: its linear layers (fc1) are not those of a SiameseOI network")
-    return ForeignSiamese(file, weights, left_out, first[1] // _CHANNELS, kind, last[0])
+    return ForeignSiamese(file, weights, left_out, first[1], kind, last[0])
 
 
 def _changenet(
@@ -239,15 +270,19 @@ def _changenet(
     flat, last = shapes.get("fc1.0.weight", ()), shapes.get("fc1.6.weight", ())
     if len(flat) == len(last) == 2 and flat[1] and not flat[1] % width:
         pixels = flat[1] // width * STRIDES[-1] ** 2
-        return ForeignChangenet(file, weights, left_out, pixels, backbone, EuclideanHead(last[0]))
+        return ForeignChangenet(file, weights, left_out, backbone, EuclideanHead(pixels, last[0]))
+    last = shapes.get("decoder.change_probability.conv2d.weight", ())
+    if len(last) == 4:
+        return ForeignChangenet(file, weights, left_out, backbone, SegmentHead(last[1], last[0]))
     fuse, flat = shapes.get("decoder.linear_fuse.0.weight", ()), shapes.get("decoder.classifier.0.weight", ())
     if len(fuse) != 4 or len(flat) != 2 or not fuse[0] or not flat[1] or fuse[1] % fuse[0] or flat[1] % fuse[0]:
         raise CheckpointError(
-            f"checkpoint {file}: it is a visual_changenet network, but what follows its backbone is not that of task "
-            "classify; task segment is not offered yet"
+            f"checkpoint {file}: it is a visual_changenet network, but what follows its backbone is neither that of "
+            "task classify nor that of task segment"
         )
-    head = LearnableHead(embed_dim=fuse[0], hidden=flat[0], scales=fuse[1] // fuse[0])
-    return ForeignChangenet(file, weights, left_out, flat[1] // fuse[0] * STRIDES[0] ** 2, backbone, head)
+    pixels = flat[1] // fuse[0] * STRIDES[0] ** 2
+    head = LearnableHead(pixels, embed_dim=fuse[0], hidden=flat[0], scales=fuse[1] // fuse[0])
+    return ForeignChangenet(file, weights, left_out, backbone, head)
 
 
 def refuse_existing(out: Path) -> None:

@@ -1,7 +1,9 @@
 """From two pictures to a verdict."""
 
+import csv
+import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,11 +19,13 @@ from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
-from goldenpair.evaluation import score_pictures, score_table
+from goldenpair.evaluation import TakeClasses, score_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 
+log = logging.getLogger(__name__)
+SCORE_COLUMN = "siamese_score"
 _BLOCK = 2048  # rows that are in memory at once when a table is streamed
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
@@ -106,11 +110,22 @@ class Inspector:
                 raise DataError(f"table {csv_path}: it has no rows below the header")
             yield from self.verdicts(table)
 
-    def verdicts(self, table: PairTable, progress: Progress | None = None) -> list[Verdict]:
-        """One verdict for each row of a table that was read and checked."""
+    def verdicts(
+        self, table: PairTable, progress: Progress | None = None, take: TakeClasses | None = None
+    ) -> list[Verdict]:
+        """One verdict for each row of a table that was read and checked.
+
+        Of a network that segments, `take` gets the class of each pixel, batch by batch.
+        """
         pairs = self.spec.pairs
         found = score_table(
-            self._task, table, self._device, batch_size=pairs.batch_size, workers=pairs.workers, progress=progress
+            self._task,
+            table,
+            self._device,
+            batch_size=pairs.batch_size,
+            workers=pairs.workers,
+            progress=progress,
+            take=take,
         )
         return [
             Verdict.of(score, self.cutoff, found.errors.get(row, "")) for row, score in enumerate(found.score.tolist())
@@ -140,3 +155,25 @@ class Inspector:
                 for i, source in enumerate(sources)
             ]
         )
+
+
+def write_verdicts(
+    path: Path, table: PairTable, verdicts: Sequence[Verdict], further: Mapping[str, Sequence[str]]
+) -> None:
+    """Write a table as CSV with its verdicts and `further` columns behind its own."""
+    added: dict[str, Sequence[str]] = {
+        SCORE_COLUMN: ["" if one.score is None else str(np.float32(one.score)) for one in verdicts],
+        "verdict": [one.verdict for one in verdicts],
+        "error": [one.error for one in verdicts],
+        **further,
+    }
+    cells: dict[str, Sequence[str]] = {}
+    for name, column in table.cells.items():
+        if name in added:
+            log.warning("The table has a column %s of its own; it is kept as %s_before.", name, name)
+        cells[f"{name}_before" if name in added else name] = column
+    cells |= added
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(cells)
+        writer.writerows(zip(*cells.values(), strict=True))

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from rich.box import SIMPLE
 from rich.table import Table
 
 from goldenpair.data.packs import Contents
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
+from goldenpair.pages import GREY, Line, draw_page
+from goldenpair.pixels import PixelMetrics
 from goldenpair.specs.common import Cache
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
-_GAP = 6
-_TEXT = 300
-_FRAME = (190, 190, 190)  # else a white picture would have no edge on the white page
 _COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
 
 
@@ -72,6 +71,29 @@ def _add(table: Table, name: str, cutoff: float, rate: Rate, ppm: bool = True) -
     table.add_row(name, short(cutoff), f"{rate.value:.2%}", parts, counts, interval)
 
 
+def pixel_table(metrics: PixelMetrics, pairs: int) -> Table:
+    """How well the masks of so many pairs were found, a class a line; n/a: neither masks nor predictions have it."""
+    accuracy = "no pixels" if metrics.accuracy is None else f"{metrics.accuracy:.2%} of pixels right"
+    title = f"{pairs} pairs, {metrics.pixels:,} pixels: {accuracy}"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for column in ("class", "IoU", "F1", "precision", "recall", "pixels"):
+        table.add_column(column, justify="left" if column == "class" else "right", no_wrap=True)
+    for number, one in enumerate(metrics.classes):
+        name = (
+            f"{number}, no change" if number == 0 else f"{number}, change" if len(metrics.classes) == 2 else f"{number}"
+        )
+        shares = (one.iou, one.f1, one.precision, one.recall)
+        table.add_row(name, *map(_figure, shares), f"{one.pixels:,}")
+    table.add_section()
+    means = (metrics.miou, metrics.mf1, metrics.mprecision, metrics.mrecall)
+    table.add_row("mean", *map(_figure, means), "")
+    return table
+
+
+def _figure(share: float | None) -> str:
+    return "n/a" if share is None else f"{share:.4f}"
+
+
 def _percent(rate: Rate) -> str:
     return "-" if rate.value is None else f"{rate.value:.2%} ({rate.count} of {rate.of})"
 
@@ -119,30 +141,20 @@ def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int =
 
 def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
     """Write a PNG with a line for each part: golden | sample | what was said of it."""
-    lights, _, height, width = rows[0].golden.shape if rows else (1, 3, TILE, TILE)
+    _, _, height, width = rows[0].golden.shape if rows else (1, 3, TILE, TILE)
+    lines = [
+        Line(
+            [[Image.fromarray(one.transpose(1, 2, 0)) for one in lights] for lights in (row.golden, row.sample)],
+            [
+                (f"{row.score:.4g}  {row.verdict}", _COLOURS[row.kind]),
+                (f"{row.kind if row.kind == 'right' else row.kind.upper()}; labelled {row.label}", _COLOURS[row.kind]),
+                (row.name, GREY),
+            ],
+        )
+        for row in rows
+    ]
     tile = (max(1, round(width * TILE / height)), TILE)
-    strip = lights * (tile[0] + 2)
-    page = Image.new("RGB", (2 * strip + _TEXT + 4 * _GAP, 34 + 22 + len(rows) * (tile[1] + _GAP) + _GAP), "white")
-    draw = ImageDraw.Draw(page)
-    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    draw.text((_GAP, 8), title, "black", font)
-    places = (_GAP, strip + 2 * _GAP, 2 * strip + 3 * _GAP)
-    for place, heading in zip(places, ("golden", "sample", "score and verdict"), strict=True):
-        draw.text((place, 36), heading, (90, 90, 90), small)
-    for i, row in enumerate(rows):
-        top = 58 + i * (tile[1] + _GAP)
-        for place, pictures in zip(places, (row.golden, row.sample), strict=False):
-            for light, picture in enumerate(pictures):
-                image = Image.fromarray(picture.transpose(1, 2, 0)).resize(tile, Image.Resampling.BICUBIC)
-                left = place + light * (tile[0] + 2)
-                page.paste(image, (left, top))
-                draw.rectangle((left - 1, top - 1, left + tile[0], top + tile[1]), outline=_FRAME)
-        colour = _COLOURS[row.kind]
-        draw.text((places[2], top), f"{row.score:.4g}  {row.verdict}", colour, font)
-        said = row.kind.upper() if row.kind != "right" else "right"
-        draw.text((places[2], top + 22), f"{said}; labelled {row.label}", colour, small)
-        draw.text((places[2], top + 40), row.name, (90, 90, 90), small)
-    page.save(path, "PNG")
+    draw_page(title, ("golden", "sample", "score and verdict"), lines, tile).save(path, "PNG")
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

@@ -1,7 +1,7 @@
 """What differs between network families: the model, its loss and its score. The rest of the package asks a Task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,14 +10,25 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from goldenpair.data.augment import Augmentation, Preparation
+from goldenpair.data.pairs import PairBatch
 from goldenpair.data.table import Layout
 from goldenpair.errors import InputError, SpecError
 from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
 from goldenpair.models.fan import SIZES, Fan
-from goldenpair.models.losses import contrastive_loss, pair_distance, weighted_cross_entropy
+from goldenpair.models.losses import (
+    contrastive_loss,
+    least_and_mean_iou,
+    multi_scale,
+    pair_distance,
+    pixel_cross_entropy,
+    weighted_cross_entropy,
+)
+from goldenpair.models.segmentation import SegmentationChangenet, mean_probability
 from goldenpair.models.siamese import Siamese
+from goldenpair.seen import PairsSeen, PixelsSeen, Seen, Split
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec, Optim
+from goldenpair.specs.segment import ListedPairs
 from goldenpair.specs.visual_changenet import ChangenetOptim, VisualChangenetSpec
 
 Features = tuple[Tensor, ...]
@@ -25,10 +36,14 @@ Features = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Graph:
-    """TAO's names in a family's ONNX files. The inputs are the sample and the golden, in this order."""
+    """TAO's names in a family's ONNX files. The inputs are the sample and the golden, in this order.
+
+    `axis` is the name of the number of pairs where it is not fixed.
+    """
 
     inputs: tuple[str, str]
     outputs: tuple[str, ...]
+    axis: str = "batch"
 
 
 @dataclass(frozen=True)
@@ -39,14 +54,31 @@ class Task(ABC):
     """
 
     graph: ClassVar[Graph]
+    monitored: ClassVar[tuple[str, ...]] = PairsSeen.names
+    """What best checkpoints can be ranked by."""
     model: nn.Module
     layout: Layout
     prepare: Preparation
     augment: Augmentation
 
     @abstractmethod
-    def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepared pictures [N, 3, h, w] and float [N] labels -> the loss and the float [N] scores."""
+    def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepared pictures [N, 3, h, w] and the truth -> the loss, and what was found to be compared with the truth.
+
+        That is float [N] labels and scores, or uint8 [N, h, w] masks and classes.
+        """
+
+    def truth(self, batch: PairBatch) -> Tensor:
+        """What is true of the pairs of a batch."""
+        return batch.label
+
+    def augmented(self, batch: PairBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples and goldens of a batch, changed at random but not prepared yet, and what is true of them then."""
+        return *self.augment(batch.sample, batch.golden, generator), self.truth(batch)
+
+    def seen(self, split: Split, cutoff: float) -> Seen:
+        """What collects the results of `loss` over a pass."""
+        return PairsSeen(split, cutoff)
 
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
@@ -64,6 +96,10 @@ class Task(ABC):
     def score(self, sample: Features, golden: Features) -> Tensor:
         """The `features` of N samples and of their goldens -> float [N], higher for pairs that differ more."""
 
+    def look(self, sample: Features, golden: Features) -> tuple[Tensor, Tensor | None]:
+        """The `score`, and the class of each pixel, uint8 [N, h, w], where the network tells it."""
+        return self.score(sample, golden), None
+
     @abstractmethod
     def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
         """Prepared pictures [N, 3, h, w] -> float [N], by one call of the model."""
@@ -77,9 +113,9 @@ class SiameseTask(Task):
     margin: float
     optim: Optim
 
-    def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         distance = self.pair_score(sample, golden)
-        return contrastive_loss(distance, label, self.margin), distance
+        return contrastive_loss(distance, truth, self.margin), distance
 
     def optimizer(self) -> torch.optim.Optimizer:
         wish, parameters = self.optim, self.model.parameters()
@@ -105,15 +141,19 @@ class SiameseTask(Task):
 
 @dataclass(frozen=True)
 class ChangenetTask(Task):
-    """Visual ChangeNet for classification: what both architectures share. `_score` turns outputs into scores."""
+    """Visual ChangeNet: what all architectures share. `_score` turns what was `_found` into scores."""
 
     graph: ClassVar[Graph] = Graph(("input_1", "input_2"), ("output",))
     optim: ChangenetOptim
     epochs: int
 
     @abstractmethod
-    def _score(self, output: Tensor) -> Tensor:
-        """The network's output of N pairs -> float [N]."""
+    def _score(self, found: Tensor) -> Tensor:
+        """What was found in N pairs -> float [N]."""
+
+    def _found(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """What the score is told by, of the network's output for N pairs."""
+        return output if isinstance(output, Tensor) else output[0]  # an exported network returns all its outputs
 
     def optimizer(self) -> torch.optim.Optimizer:
         # parameters that learn nothing too: TAO's optimiser states count them
@@ -136,16 +176,15 @@ class ChangenetTask(Task):
         return tuple(self.model.encode(pictures)) if isinstance(self.model, Changenet) else (pictures,)
 
     def score(self, sample: Features, golden: Features) -> Tensor:
-        if isinstance(self.model, Changenet):
-            return self._score(self.model.compare(sample, golden))
-        return self.pair_score(*sample, *golden)
+        return self._score(self._compared(sample, golden))
 
     def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
-        return self._score(self._output(sample, golden))
+        return self._score(self._found(self.model(sample, golden)))
 
-    def _output(self, sample: Tensor, golden: Tensor) -> Tensor:
-        found = self.model(sample, golden)
-        return found if isinstance(found, Tensor) else found[0]  # an exported network returns all its outputs
+    def _compared(self, sample: Features, golden: Features) -> Tensor:
+        if isinstance(self.model, Changenet):
+            return self._found(self.model.compare(sample, golden))
+        return self._found(self.model(*sample, *golden))
 
 
 @dataclass(frozen=True)
@@ -154,12 +193,12 @@ class EuclideanTask(ChangenetTask):
 
     margin: float
 
-    def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        distance = self._output(sample, golden)
-        return contrastive_loss(distance, label, self.margin), distance
+    def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        distance = self._found(self.model(sample, golden))
+        return contrastive_loss(distance, truth, self.margin), distance
 
-    def _score(self, output: Tensor) -> Tensor:
-        return output
+    def _score(self, found: Tensor) -> Tensor:
+        return found
 
 
 @dataclass(frozen=True)
@@ -168,12 +207,72 @@ class LearnableTask(ChangenetTask):
 
     weights: Sequence[float]
 
-    def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self._output(sample, golden)
-        return weighted_cross_entropy(logits, label, self.weights), self._score(logits)
+    def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self._found(self.model(sample, golden))
+        return weighted_cross_entropy(logits, truth, self.weights), self._score(logits)
 
-    def _score(self, output: Tensor) -> Tensor:
-        return output.softmax(dim=1)[:, 1]
+    def _score(self, found: Tensor) -> Tensor:
+        return found.softmax(dim=1)[:, 1]
+
+
+@dataclass(frozen=True)
+class SegmentTask(ChangenetTask):
+    """Visual ChangeNet for segmentation: the score is the largest probability of any pixel that it has changed.
+
+    So it exceeds 0.5 if and, but for pixels that no class has for itself, only if a pixel is called changed.
+    """
+
+    graph: ClassVar[Graph] = Graph(
+        ("input0", "input1"), ("output0", "output1", "output2", "output3", "output_final"), "batch_size"
+    )
+    monitored: ClassVar[tuple[str, ...]] = PixelsSeen.names
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    """Of logits [N, classes, h, w] and masks [N, h, w]."""
+    weights: Sequence[float] | None
+    """Of the maps of all scales in the loss; None: the last one counts alone."""
+    all_scales: bool
+    """Whether predictions are made of the maps of all scales."""
+    classes: int
+
+    def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.model(sample, golden)
+        if self.weights is None:
+            loss = self.criterion(maps[-1], truth)
+        else:
+            loss = multi_scale(self.criterion, maps, truth, self.weights)
+        with torch.no_grad():
+            return loss, self._classes(self._found(maps))
+
+    def truth(self, batch: PairBatch) -> Tensor:
+        assert batch.mask is not None
+        return batch.mask
+
+    def augmented(self, batch: PairBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        return self.augment.with_mask(batch.sample, batch.golden, self.truth(batch), generator)
+
+    def seen(self, split: Split, cutoff: float) -> Seen:
+        return PixelsSeen(split, self.classes)
+
+    def look(self, sample: Features, golden: Features) -> tuple[Tensor, Tensor | None]:
+        found = self._compared(sample, golden)
+        return self._score(found), self._classes(found)
+
+    def _found(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
+        """The probabilities of the classes, [N, classes, h, w]."""
+        maps = (output,) if isinstance(output, Tensor) else output
+        return mean_probability(maps) if self.all_scales else maps[-1].softmax(dim=1)
+
+    def _score(self, found: Tensor) -> Tensor:
+        return _changed(found).amax(dim=(1, 2))
+
+    def _classes(self, found: Tensor) -> Tensor:
+        # a tie of two classes is no change, in the score and here
+        return torch.where(_changed(found) > 0.5, found.argmax(dim=1), 0).to(torch.uint8)
+
+
+def _changed(found: Tensor) -> Tensor:
+    """Probabilities [N, classes, h, w] -> that a pixel is of any class but the first, [N, h, w]."""
+    return found[:, 1:].sum(dim=1)
 
 
 def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
@@ -184,7 +283,7 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
     layout = Layout.of(spec.pairs)
     config = spec.pairs.augmentation_config
     prepare = Preparation(layout, config.rgb_input_mean, config.rgb_input_std)
-    augment = Augmentation(config, layout)
+    augment = Augmentation(config, layout, spec.pairs.scale_range if isinstance(spec.pairs, ListedPairs) else None)
     if isinstance(spec, OpticalInspectionSpec):
         wish, size = spec.model, (layout.joined_height, layout.joined_width)
         model = exported or Siamese(wish.model_type, *size, wish.embedding_vectors)
@@ -195,15 +294,29 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
         train, classify = spec.train, spec.model.classify
         model = exported or _changenet(spec, layout)
         given = (model, layout, prepare, augment, train.optim, train.num_epochs)
+        if spec.task == "segment":
+            data, learn = spec.dataset.segment, train.segment
+            criterion = pixel_cross_entropy if learn.loss == "ce" else least_and_mean_iou
+            weights = learn.weights if data.multi_scale_train else None
+            return SegmentTask(*given, criterion, weights, data.multi_scale_infer, data.num_classes)
         if classify.difference_module == "learnable":
             return LearnableTask(*given, train.classify.cls_weight)
         return EuclideanTask(*given, classify.train_margin_euclid)
     raise InputError(f"{spec.network}: its specs are known, but the network itself is not offered yet")
 
 
-def _changenet(spec: VisualChangenetSpec, layout: Layout) -> Changenet:
+def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
     classify, backbone, size = spec.model.classify, spec.model.backbone, (layout.joined_height, layout.joined_width)
     fan = Fan(SIZES[backbone.type])
+    if spec.task == "segment":
+        return SegmentationChangenet(
+            fan,
+            *size,
+            embed_dim=spec.model.decode_head.decoder_params["embed_dim"],
+            classes=spec.dataset.segment.num_classes,
+            coarse=spec.dataset.segment.multi_scale_train,
+            frozen=backbone.freeze_backbone,
+        )
     if classify.difference_module == "learnable":
         return LearnableChangenet(
             fan,

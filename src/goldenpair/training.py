@@ -3,7 +3,6 @@
 import logging
 import secrets
 import warnings
-from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -34,62 +33,17 @@ from goldenpair.callbacks import (
 from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader, refuse_too_few
 from goldenpair.devices import devices
 from goldenpair.errors import DataError, InputError, RunError, SpecError
-from goldenpair.metrics import false_alarm_rate, ranking, working_point
 from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
+from goldenpair.seen import Seen, Split
 from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
 
 log = logging.getLogger(__name__)
 
-MONITORED = ("train_loss", "train_acc", "train_fpr", "val_loss", "val_acc", "val_fpr", "val_far", "val_auroc")
-"""What best checkpoints can be ranked by; val_far is the false-call rate at 100 % capture. All but the losses and
-val_auroc are percent."""
-
-
-_TABLES = {"train": "train_dataset", "val": "validation_dataset"}
+_TABLES: dict[Split, str] = {"train": "train_dataset", "val": "validation_dataset"}
 _FROM_SPEC = ("lr", "momentum", "weight_decay")  # of an optimiser, as far as it has them
-
-
-class _Seen:
-    """What a pass over a split has seen so far, kept on the device."""
-
-    def __init__(self) -> None:
-        self.losses: list[Tensor] = []
-        self.scores: list[Tensor] = []
-        self.labels: list[Tensor] = []
-
-    def add(self, loss: Tensor, score: Tensor, label: Tensor) -> None:
-        self.losses.append(loss.detach() * len(label))
-        self.scores.append(score.detach())
-        self.labels.append(label)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """What a checkpoint within an epoch keeps, so that going on ends in the same metrics: float [N] each."""
-        if not self.scores:
-            return {}
-        return {"loss": torch.stack(self.losses), "score": torch.cat(self.scores), "label": torch.cat(self.labels)}
-
-    def load_state_dict(self, state: Mapping[str, Tensor], device: torch.device) -> None:
-        if state:
-            self.losses = list(state["loss"].to(device))
-            self.scores, self.labels = [state["score"].to(device)], [state["label"].to(device)]
-
-    def metrics(self, split: str, cutoff: float) -> dict[str, float]:
-        """Loss, accuracy and false-call rate, and for `val` how well the scores rank; what is defined of them."""
-        score = torch.cat(self.scores).float().cpu().numpy()
-        is_defect = torch.cat(self.labels).bool().cpu().numpy()
-        point = working_point(score, is_defect, cutoff)
-        found: dict[str, float | None] = {
-            "loss": float(torch.stack(self.losses).double().sum()) / len(score),
-            "acc": 100 * (point.accuracy.value or 0.0),
-            "fpr": 100 * (point.false_calls.value or 0.0),
-        }
-        if split == "val":
-            far = false_alarm_rate(score, is_defect)
-            found |= {"far": None if far is None else 100 * far, "auroc": ranking(score, is_defect)[0]}
-        return {f"{split}_{name}": value for name, value in found.items() if value is not None}
 
 
 class PairModule(pl.LightningModule):
@@ -102,18 +56,18 @@ class PairModule(pl.LightningModule):
         self.seed = seed
         self._pairs = {"train": train, "val": validation}
         self._cutoff = self.spec.cutoff("evaluate")[0]
-        self._seen = {"train": _Seen(), "val": _Seen()}
+        self._seen: dict[Split, Seen] = {split: task.seen(split, self._cutoff) for split in _TABLES}
         self._epoch_began = 0.0
         self._fresh: dict[str, float] = {}  # of this epoch
         self.metrics: dict[str, float] = {}
-        """The newest value of everything in MONITORED that is defined."""
+        """The newest value of everything that can be monitored and is defined."""
 
     def train_dataloader(self) -> TrainingLoader:
         pairs = self.spec.pairs
         return TrainingLoader(
             self._pairs["train"],
             pairs.batch_size,
-            pairs.fpratio_sampling,
+            self.spec.fpratio,
             self.seed,
             epoch=lambda: self.current_epoch,
             rank=self.global_rank,
@@ -134,26 +88,26 @@ class PairModule(pl.LightningModule):
         seed = self.seed * 1_000_003 + self.global_step
         torch.manual_seed(seed)  # of what the network draws by itself
         generator = torch.Generator().manual_seed(seed)
-        sample, golden = self.task.augment(batch.sample, batch.golden, generator)
-        loss, score = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), batch.label)
-        self._add("train", loss, score, batch)
-        self.log("train_loss_step", loss, prog_bar=True)
+        sample, golden, truth = self.task.augmented(batch, generator)
+        loss = self._loss("train", sample, golden, truth)
+        self.log("train_loss_step", loss, prog_bar=True, batch_size=len(batch.row))
         return loss
 
     def validation_step(self, batch: PairBatch, _: int) -> None:
         if not len(batch.row):  # all of its pictures broke after the start
             return
-        loss, score = self.task.loss(self.task.prepare(batch.sample), self.task.prepare(batch.golden), batch.label)
-        self._add("val", loss, score, batch)
+        self._loss("val", batch.sample, batch.golden, self.task.truth(batch))
 
-    def _add(self, split: str, loss: Tensor, score: Tensor, batch: PairBatch) -> None:
+    def _loss(self, split: Split, sample: Tensor, golden: Tensor, truth: Tensor) -> Tensor:
+        loss, found = self.task.loss(self.task.prepare(sample), self.task.prepare(golden), truth)
         if not torch.isfinite(loss):
             where = "" if split == "train" else " of the validation"
             raise RunError(
                 f"the loss{where} is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}; "
                 "a smaller train.optim.lr or train.clip_grad_norm=1 often helps"
             )
-        self._seen[split].add(loss, score, batch.label)
+        self._seen[split].add(loss.detach(), found.detach(), truth)
+        return loss
 
     def on_train_start(self) -> None:
         self._epoch_began = perf_counter()  # a run resumed within an epoch has no start of that epoch
@@ -219,7 +173,7 @@ class PairModule(pl.LightningModule):
                 self.current_epoch + 1,
                 "; ".join(loader.other_plan),
             )
-            self._seen["train"] = _Seen()
+            self._seen["train"] = self.task.seen("train", self._cutoff)
             loop.restarting = False
 
     def on_train_end(self) -> None:
@@ -235,11 +189,11 @@ class PairModule(pl.LightningModule):
         # TAO's have none
         self._seen["train"].load_state_dict(checkpoint.get("seen_of_epoch", {}), self.trainer.strategy.root_device)
 
-    def _conclude(self, split: str, message: str) -> None:
-        seen, self._seen[split] = self._seen[split], _Seen()
-        if not seen.scores:
+    def _conclude(self, split: Split, message: str) -> None:
+        seen, self._seen[split] = self._seen[split], self.task.seen(split, self._cutoff)
+        if not seen.losses:
             raise DataError(f"{_TABLES[split]}: none of its rows has pictures that can be read")
-        found = seen.metrics(split, self._cutoff)
+        found = seen.metrics()
         self.metrics |= found
         self._fresh |= found
         self.run.status(message, kpi=found)
@@ -256,7 +210,6 @@ def _short(time: timedelta) -> str:
 def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     """Train the network of the run's spec; checkpoints, TensorBoard events and status lines go to its folder."""
     spec = run.spec
-    _check_monitors(spec, validation)
     found = devices(spec.train)
     if spec.train.num_nodes > 1 and found[0].type == "cpu":
         raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
@@ -268,6 +221,7 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     torch.manual_seed(seed)
     _say_unrepeatable(spec.train.cudnn, found)
     task = create_task(spec)
+    _check_monitors(spec, task, validation)
     log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
     resume = _starting_weights(run, task)
     run.write_spec()
@@ -366,7 +320,7 @@ def _say_unrepeatable(cudnn: Cudnn, on: list[torch.device]) -> None:
         )
 
 
-def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
+def _check_monitors(spec: NetworkSpec, task: Task, validation: PairSet) -> None:
     checkpointer, early = spec.train.checkpointer, spec.train.early_stopping
     wishes = {"checkpointer": checkpointer.enable_topk and checkpointer.monitor}
     wishes["early_stopping"] = early.enable and early.monitor
@@ -374,8 +328,9 @@ def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
     one_kind = labels.all() or not labels.any()
     problems = []
     for section, monitor in wishes.items():
-        if monitor and monitor not in MONITORED:
-            problems.append(f"train.{section}.monitor: {monitor!r} is not logged; there is {', '.join(MONITORED)}")
+        if monitor and monitor not in task.monitored:
+            there = ", ".join(task.monitored)
+            problems.append(f"train.{section}.monitor: {monitor!r} is not logged; there is {there}")
         elif monitor in ("val_far", "val_auroc") and one_kind:
             problems.append(
                 f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset that can be "

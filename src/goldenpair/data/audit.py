@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from goldenpair.data.audit_files import Files, NumberedRows, Numbering
+from goldenpair.data.audit_masks import with_labels
 from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
-from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, read_table
+from goldenpair.data.lists import read_split
+from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable
 from goldenpair.errors import TableError
 from goldenpair.progress import Progress
 from goldenpair.specs.common import SplitFiles
+from goldenpair.specs.segment import ListFiles
 
 UNLABELLED = "infer_dataset"
 """The split that needs no labels, and where a missing picture costs its row the verdict, not the run."""
@@ -30,14 +33,25 @@ def audit(
     """Read and check the tables of these splits, and what lies between them.
 
     Every folder is listed once. Of the pictures headers are read, of a spread sample where there are many; the
-    report says of how many. Tables that cannot be read are faults of the report and not among the tables.
+    report says of how many. Masks are all decoded, and say which rows of a list are defects. Tables that cannot be
+    read are faults of the report and not among the tables.
     """
     tables: dict[str, PairTable] = {}
     faults: list[Fault] = []
+    notes: list[str] = []
     for split, files in splits.items():
         try:
-            tables[split] = read_table(files.csv_path, files.images_dir)
-            faults += _column_faults(split, tables[split])
+            table = read_split(files)
+            if isinstance(files, ListFiles) and files.masks:
+                decoded = _Steps(progress, len(table))
+                table, of_masks, note = with_labels(split, table, files.masks, decoded.step)
+                faults += of_masks
+                notes += note
+            tables[split] = table
+            faults += _column_faults(split, table)
+            if not len(table) and not table.absent(PATH_COLUMNS):
+                what = "no name in the list" if isinstance(files, ListFiles) else "no rows below the header"
+                faults.append(Fault(split, "no_rows", what, 1, (table.source,)))
         except TableError as error:
             what = f"table that cannot be read ({files.csv_path})"
             faults.append(Fault(split, "table_unreadable", what, len(error.problems), tuple(error.problems)))
@@ -46,7 +60,6 @@ def audit(
     rows = {split: numbering.rows(table) for split, table in tables.items() if split not in refused}
     steps = _Steps(progress, len(numbering.folders) + sum(headers_to_read(each, layout) for each in rows.values()))
     found = Files(numbering, rows.values(), layout, steps.step)
-    notes: list[str] = []
     for split, each in rows.items():
         faults += _name_and_label_faults(split, each.table) + _row_faults(split, each)
         if not each.table.images_dir.is_dir():
@@ -92,8 +105,6 @@ def _column_faults(split: str, table: PairTable) -> list[Fault]:
         )
         what = f"column missing (the header is: {', '.join(table.columns)})"
         return [Fault(split, "columns_missing", what, len(absent), told)]
-    if not len(table):
-        return [Fault(split, "no_rows", "no rows below the header", 1, (table.source,))]
     return []
 
 

@@ -118,7 +118,12 @@ class Files:
             for kind, what in (
                 (_State.MISSING, f"{name} missing"),
                 (_State.LIGHT_MISSING, f"{name} missing for some lights only"),
-                (_State.OTHER_EXTENSION, f"{name} has another extension than image_ext {extension!r}"),
+                (
+                    _State.OTHER_EXTENSION,
+                    f"{name} has another extension than image_ext {extension!r}"
+                    if extension
+                    else f"{name} named without its extension",
+                ),
             ):
 
                 def tell(row: int, column: str = column) -> str:
@@ -183,7 +188,9 @@ def _hint(folder: str, name: str, layout: Layout) -> str:
     bare = os.path.basename(name.strip())
     for ending in (layout.extension, *(f"_{light}" for light in layout.lights)):
         bare = bare.removesuffix(ending)
-    if bare != name and bare + layout.suffixes[0] in listed:
+    if not layout.extension:  # the names of a list have their own
+        bare = os.path.splitext(bare)[0]
+    elif bare != name and bare + layout.suffixes[0] in listed:
         return f"object_name should be {bare!r}"
     others = [leaf for leaf in listed if bare and re.match(re.escape(bare) + r"[._]", leaf, re.IGNORECASE)]
     return f"there is {', '.join(others[:3])}" if others else ""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from goldenpair.data.table import Layout
-from goldenpair.specs.common import AugmentationConfig, RandomColor
+from goldenpair.specs.augmentation import AugmentationConfig, RandomColor
 
 _BLUR_REACH = 3  # pixels; three standard deviations of the widest blur
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
@@ -55,20 +55,39 @@ class _Draws:
 
 
 class Augmentation:
-    """Random changes of pairs. All lights of a picture change alike; golden and sample too, but for the jitter."""
+    """Random changes of pairs. All lights of a picture change alike; golden and sample too, but for the jitter.
 
-    def __init__(self, config: AugmentationConfig, layout: Layout):
+    With a `scale_range` pairs are enlarged by a factor from there, and a random part as large as the picture is kept.
+    """
+
+    def __init__(self, config: AugmentationConfig, layout: Layout, scale_range: tuple[float, float] | None = None):
         self.config = config
         self.layout = layout
+        self.scale_range = scale_range
 
     def __call__(self, sample: Tensor, golden: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """uint8 [N, L, 3, H, W] each -> float32 0..255 of the same shapes. Off, it only hands them through."""
-        config = self.config
-        if not config.augment:
+        if not self.config.augment:
             return sample, golden
-        n = len(sample)
-        draws = _Draws(generator, n)
-        together = self._place(draws)
+        draws = _Draws(generator, len(sample))
+        return self._changed(sample, golden, self._place(draws), draws)
+
+    def with_mask(
+        self, sample: Tensor, golden: Tensor, mask: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with the uint8 [N, H, W] mask of each pair of joined pictures, which moves with them.
+
+        Only for pairs without jitter, of one light.
+        """
+        if not self.config.augment:
+            return sample, golden, mask
+        draws = _Draws(generator, len(sample))
+        place = self._place(draws)
+        moved = _move(mask[:, None, None], place, mode="nearest")[:, 0, 0].to(mask.dtype)
+        return *self._changed(sample, golden, place, draws), moved
+
+    def _changed(self, sample: Tensor, golden: Tensor, together: Tensor, draws: _Draws) -> tuple[Tensor, Tensor]:
+        config, n, generator = self.config, draws.count, draws.generator
         jitter = config.relative_jitter
         pair = torch.cat([sample, golden])
         moves = together.repeat(2, 1, 1)
@@ -108,13 +127,19 @@ class Augmentation:
         if config.with_random_crop:
             side = draws.uniform(0.8, 1.0).sqrt()
             side = torch.where(draws.happens(0.5), side, torch.ones(n))
-            crop = torch.zeros(n, 3, 3)
-            crop[:, 0, 0] = crop[:, 1, 1] = side
-            crop[:, 2, 2] = 1
-            crop[:, 0, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.width
-            crop[:, 1, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.height
-            maps = maps @ crop
+            maps = maps @ self._crop(side, draws)
+        if self.scale_range:
+            maps = maps @ self._crop(1 / draws.uniform(*self.scale_range), draws)
         return maps
+
+    def _crop(self, side: Tensor, draws: _Draws) -> Tensor:
+        """A random part of the picture that has these shares [N] of its sides."""
+        crop = torch.zeros(len(side), 3, 3)
+        crop[:, 0, 0] = crop[:, 1, 1] = side
+        crop[:, 2, 2] = 1
+        crop[:, 0, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.width
+        crop[:, 1, 2] = draws.uniform(-0.5, 0.5) * (1 - side) * self.layout.height
+        return crop
 
     def _jitter(self, draws: _Draws, part: Tensor) -> Tensor:
         """A turn and a shift for each picture, of at most this `part` of what is allowed between the two."""
@@ -135,8 +160,8 @@ def _rotation(degrees: Tensor) -> Tensor:
     return maps
 
 
-def _move(pictures: Tensor, maps: Tensor) -> Tensor:
-    """Pictures [N, L, 3, H, W] resampled (bilinear) where [N, 3, 3] maps point; outside, they are mirrored.
+def _move(pictures: Tensor, maps: Tensor, mode: str = "bilinear") -> Tensor:
+    """Pictures [N, L, C, H, W] resampled where [N, 3, 3] maps point; outside, they are mirrored.
 
     Mirroring leaves no black corners, which a network would learn as a sign of augmentation.
     """
@@ -149,7 +174,7 @@ def _move(pictures: Tensor, maps: Tensor) -> Tensor:
     linear = maps[:, :2, :2] * size[None, None, :] / size[None, :, None]
     theta = torch.cat([linear, (maps[:, :2, 2] / size)[..., None]], dim=2)
     grid = F.affine_grid(theta, [n, c, h, w], align_corners=False).to(pictures.device)
-    moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    moved = F.grid_sample(flat, grid, mode=mode, padding_mode="reflection", align_corners=False)
     return moved.reshape(pictures.shape)
 
 

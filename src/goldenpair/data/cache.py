@@ -13,7 +13,6 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from goldenpair.data.decoding import decode, read
 from goldenpair.data.packs import Pack, PackWriter, make_room, open_pack, open_packs
+from goldenpair.data.threads import Threads
 from goldenpair.errors import DataError
 from goldenpair.progress import Progress
 from goldenpair.specs.common import Cache
@@ -45,8 +45,7 @@ class Pictures:
         self.paths = paths
         self.height, self.width, self.workers = height, width, workers
         self.errors: dict[int, str] = {}
-        self._threads = max(1, min(workers, os.cpu_count() or 1))
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._threads = Threads(workers)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -60,12 +59,7 @@ class Pictures:
 
     def each(self, work: Callable[[int], T], items: Sequence[int]) -> list[T]:
         """`work` of each item, by all threads."""
-        if self._pool is None:
-            return [work(item) for item in items]
-        # strided parts: a task for each picture would cost more
-        parts = [items[start :: self._threads] for start in range(self._threads)]
-        done = list(self._pool.map(lambda part: [work(item) for item in part], parts))
-        return [done[i % self._threads][i // self._threads] for i in range(len(items))]
+        return self._threads.each(work, items)
 
     def _decode_into(self, out: NDArray[np.uint8], numbers: Sequence[int], places: Sequence[int]) -> None:
         def work(place: int) -> None:

@@ -65,6 +65,28 @@ def decode(source: str | Path | bytes, height: int, width: int, name: str = "") 
     return as_picture(pixels, height, width, name)
 
 
+def decode_values(path: str | Path) -> NDArray[np.uint8]:
+    """The numbers in a picture file of one channel as they are stored: uint8 [H, W]; of a palette, the indices.
+
+    Where a pixel is one bit these are 0 and 255. Raises DataError, as `decode` does, for a file that cannot be read or
+    could be read in more than one way, and for one that has colours or is a JPEG: that changes numbers.
+    """
+    name, content = str(path), read(path)
+    with _refusing(name):
+        reader = _reader(content[:_START], name)
+        if reader is JpegImageFile:
+            raise DataError(f"{name}: it is a JPEG, which does not keep numbers as they were; save it as PNG")
+        with reader(BytesIO(content)) as image:
+            if objection := _objection(image, content) or _turned(image.getexif()):
+                raise DataError(f"{name}: {objection}")
+            if image.mode in ("L", "P"):
+                return np.asarray(image)
+            pixels = np.asarray(image.convert("RGB"))
+    if (pixels != pixels[..., :1]).any():
+        raise DataError(f"{name}: it has colours, where one channel of numbers is expected")
+    return pixels[..., 0]
+
+
 def read_size(path: str | Path) -> tuple[int, int]:
     """Width and height of a picture file, of which only the header is read, of a JPEG its last bytes as well.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goldenpair.data.cache import Pictures
+from goldenpair.data.masks import Masks
 from goldenpair.data.table import PartPictures
 from goldenpair.errors import DataError
 
@@ -27,51 +28,63 @@ class PairBatch:
     """A batch of pairs, lights still apart.
 
     `row` int64 [B] are the table's rows; `sample` and `golden` uint8 [B, L, 3, H, W]; `label` float32 [B], 1 for
-    a defect.
+    a defect; `mask` uint8 [B, H, W] the class of each pixel, None for pairs without masks.
     """
 
     row: Tensor
     sample: Tensor
     golden: Tensor
     label: Tensor
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class PairSet:
-    """The pairs of a table: which pictures each row needs (`parts`), the pictures, and bool [N] `is_defect`."""
+    """The pairs of a table: which pictures each row needs (`parts`), the pictures, bool [N] `is_defect`, and masks."""
 
     parts: PartPictures
     pictures: Pictures
     is_defect: NDArray[np.bool_]
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         return len(self.is_defect)
 
     def good(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these rows have no picture that is known to be broken."""
-        return self.parts.whole(self.pictures.errors, rows)
+        """Which of these rows have no picture and no mask that is known to be broken."""
+        good = self.parts.whole(self.pictures.errors, rows)
+        return good & ~np.isin(rows, list(self.masks.errors)) if self.masks else good
 
     def readable(self) -> NDArray[np.int64]:
-        """The rows that have no picture that is known to be broken."""
+        """The rows that have no picture and no mask that is known to be broken."""
         return np.flatnonzero(self.good(np.arange(len(self))))
 
     def batch(self, rows: NDArray[np.int64]) -> PairBatch:
-        """The pairs of these rows, without those that have a picture which cannot be read."""
+        """The pairs of these rows, without those that have a picture or a mask which cannot be read."""
         sample = self.pictures.read(self.parts.sample[rows])
         golden = self.pictures.read(self.parts.golden[rows])
+        mask = self.masks.read(rows) if self.masks else None
         good = self.good(rows)
         if not good.all():
             rows, sample, golden = rows[good], sample[good], golden[good]
-        label = torch.from_numpy(self.is_defect[rows].astype(np.float32))
-        return PairBatch(torch.from_numpy(rows), torch.from_numpy(sample), torch.from_numpy(golden), label)
+            mask = None if mask is None else mask[good]
+        return PairBatch(
+            torch.from_numpy(rows),
+            torch.from_numpy(sample),
+            torch.from_numpy(golden),
+            torch.from_numpy(self.is_defect[rows].astype(np.float32)),
+            None if mask is None else torch.from_numpy(mask),
+        )
 
 
-def draw_rows(is_defect: NDArray[np.bool_], ratio: float, seed: int, epoch: int) -> NDArray[np.int64]:
+def draw_rows(is_defect: NDArray[np.bool_], ratio: float | None, seed: int, epoch: int) -> NDArray[np.int64]:
     """The rows of one training epoch: N draws with replacement, `ratio` defects expected for each PASS.
 
     A PASS row weighs 1 and a defect (n_PASS / n_defect) * ratio, as in TAO. A table with one kind only is drawn
-    evenly.
+    evenly. Without a ratio every row is drawn once, in a random order.
     """
+    if ratio is None:
+        return np.random.default_rng([seed, epoch]).permutation(len(is_defect))
     defects = int(is_defect.sum())
     good = len(is_defect) - defects
     weights = np.ones(len(is_defect))
@@ -92,7 +105,7 @@ class TrainingLoader:
         self,
         pairs: PairSet,
         batch_size: int,
-        ratio: float,
+        ratio: float | None,
         seed: int,
         epoch: Callable[[], int],
         rank: int = 0,
@@ -121,7 +134,7 @@ class TrainingLoader:
         self.other_plan = differs if state["given"] else []
         self._skip = 0 if differs else state["given"]
 
-    def _plan(self) -> dict[str, int | float]:
+    def _plan(self) -> dict[str, int | float | None]:
         """What the batches of an epoch depend on beside its number."""
         facts = np.stack([self._rows, self.pairs.is_defect[self._rows]])
         return {

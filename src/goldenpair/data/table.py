@@ -138,7 +138,7 @@ def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int) -> Iter
     except FileNotFoundError:
         raise TableError(path, [f"there is no such file (looked in {Path.cwd()})"]) from None
     except UnicodeDecodeError:
-        raise TableError(path, [_where_no_text(path)]) from None
+        raise TableError(path, [where_no_text(path)]) from None
     except csv.Error as error:
         said = f"line {read + 1}: cannot be read as CSV: {error}"
         raise TableError(path, [*_header_problems(block.header if block else []), said]) from None
@@ -216,7 +216,8 @@ def _nul_problems(path: Path) -> list[str]:
     return []
 
 
-def _where_no_text(path: Path) -> str:
+def where_no_text(path: Path) -> str:
+    """Which place of a file is no UTF-8, and what to do."""
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "it is UTF-16, as Excel's 'Unicode text' is; save it as 'CSV UTF-8'"

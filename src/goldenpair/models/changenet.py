@@ -5,19 +5,21 @@ Layers and parameter names are those of NVIDIA TAO's visual_changenet, so its we
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from goldenpair.models.backbone import Backbone
-from goldenpair.models.differences import Differences
+from goldenpair.models.differences import Differences, fusion
 from goldenpair.models.losses import pair_distance
 from goldenpair.models.norms import PairBatchNorm1d
 
+Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
-class Changenet(nn.Module, ABC):
-    """What both architectures share: each picture is encoded by itself, then two encodings are compared.
+
+class Changenet(nn.Module, ABC, Generic[Output]):
+    """What all architectures share: each picture is encoded by itself, then two encodings are compared.
 
     A `frozen` backbone keeps its weights and the statistics of its norms in training.
     """
@@ -35,9 +37,10 @@ class Changenet(nn.Module, ABC):
             self.backbone.eval()
         return self
 
-    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
+    def forward(self, sample: Tensor, golden: Tensor) -> Output:
         """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
-        both = [one.chunk(2) for one in self.encode(torch.cat([sample, golden]))]
+        # not `chunk`: PyTorch's newer exporter would fix the number of pairs
+        both = [torch.unflatten(one, 0, (2, -1)).unbind() for one in self.encode(torch.cat([sample, golden]))]
         return self.compare([one[0] for one in both], [one[1] for one in both])
 
     @abstractmethod
@@ -45,11 +48,11 @@ class Changenet(nn.Module, ABC):
         """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then as many goldens."""
 
     @abstractmethod
-    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
-        """What `encode` found in N samples and in their goldens -> the network's output, [N] or [N, classes]."""
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Output:
+        """What `encode` found in N samples and in their goldens -> the network's output, one tensor or several."""
 
 
-class EuclideanChangenet(Changenet):
+class EuclideanChangenet(Changenet[Tensor]):
     """Architecture 1: the distance of two embeddings of the last feature map; the output is [N].
 
     `height` and `width` are those of the joined picture, `embedding` is the length of the embedding.
@@ -71,7 +74,7 @@ class EuclideanChangenet(Changenet):
         return pair_distance(sample[0], golden[0])
 
 
-class LearnableChangenet(Changenet):
+class LearnableChangenet(Changenet[Tensor]):
     """Architecture 2: learned differences of the feature maps, summed from coarse to fine, and a classifier.
 
     The output is logits [N, 2] of PASS and defect. `height` and `width` are those of the joined picture, `embed_dim`
@@ -106,7 +109,7 @@ class LearnableChangenet(Changenet):
 class _Decoder(Differences):
     def __init__(self, backbone: Backbone, height: int, width: int, embed_dim: int, hidden: int, scales: int):
         super().__init__(backbone, height, width, embed_dim, scales)
-        self.linear_fuse = nn.Sequential(nn.Conv2d(scales * embed_dim, embed_dim, 1), nn.BatchNorm2d(embed_dim))
+        self.linear_fuse = fusion(scales * embed_dim, embed_dim)
         finest = self.sizes[0]
         self.classifier = nn.Sequential(
             nn.Linear(embed_dim * finest[0] * finest[1], hidden), nn.ReLU(), nn.BatchNorm1d(hidden),
@@ -115,7 +118,6 @@ class _Decoder(Differences):
         )  # fmt: skip
 
     def forward(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
-        sums = zip(self.sums(sample, golden), self.compared, strict=True)
-        fused = self.linear_fuse(torch.cat([self.resized(one, number, 1) for one, number in sums], dim=1))
+        fused = self.linear_fuse(self.joined(self.sums(sample, golden)))
         logits: Tensor = self.classifier(fused.flatten(1))
         return logits

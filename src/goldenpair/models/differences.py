@@ -29,7 +29,7 @@ class Differences(nn.Module):
         for number in range(len(channels), 0, -1):  # in the order of TAO's files
             self.add_module(f"linear_c{number}", _Projection(channels[number - 1], embed_dim))
         for number in range(len(channels), 0, -1):
-            self.add_module(f"diff_c{number}", _difference(embed_dim))
+            self.add_module(f"diff_c{number}", nn.Sequential(*convolutions(2 * embed_dim, embed_dim), nn.ReLU()))
         for number in set(range(1, len(channels) + 1)) - set(self.compared):
             for name in ("linear_c", "diff_c"):
                 self.get_submodule(f"{name}{number}").requires_grad_(False)
@@ -43,12 +43,32 @@ class Differences(nn.Module):
             found.append(one + self.resized(found[-1], number + 1, number) if found else one)
         return found
 
+    def joined(self, sums: Sequence[Tensor]) -> Tensor:
+        """What `sums` gives -> all of it at the size of the finest map, [N, scales * embed_dim, height, width]."""
+        pairs = zip(sums, self.compared, strict=True)
+        return torch.cat([self.resized(one, number, 1) for one, number in pairs], dim=1)
+
     def resized(self, x: Tensor, since: int, to: int) -> Tensor:
         """A map of the size of map number `since`, to that of map number `to`, bilinear."""
-        size = self.sizes[to - 1]
-        if self.sizes[since - 1] == size:
-            return x
-        return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        return resized(x, self.sizes[since - 1], self.sizes[to - 1])
+
+
+def resized(x: Tensor, since: tuple[int, int], to: tuple[int, int]) -> Tensor:
+    """Maps [N, C, *since] -> [N, C, *to], bilinear."""
+    return x if since == to else functional.interpolate(x, size=to, mode="bilinear", align_corners=False)
+
+
+def fusion(given: int, made: int) -> nn.Sequential:
+    """What makes one map of those that are `joined`."""
+    return nn.Sequential(nn.Conv2d(given, made, 1), nn.BatchNorm2d(made))
+
+
+def convolutions(given: int, made: int) -> list[nn.Module]:
+    """The layers that differences and predictions have in common."""
+    return [
+        nn.Conv2d(given, made, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(made),
+        nn.Conv2d(made, made, 3, padding=1),
+    ]  # fmt: skip
 
 
 class _Projection(nn.Module):
@@ -60,10 +80,3 @@ class _Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.conv2d(x, self.proj.weight[:, :, None, None], self.proj.bias)
-
-
-def _difference(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(2 * width, width, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(width),
-        nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
-    )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Distances and losses of pairs."""
+"""Distances and losses of pairs, and of masks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -37,3 +37,65 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weights: Sequence[floa
         raise ValueError(f"expected [N, classes] and [N] tensors, got {list(logits.shape)} and {list(label.shape)}")
     weight = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
     return torch.nn.functional.cross_entropy(logits, label.long(), weight)
+
+
+IGNORED = 255
+"""The class of mask pixels that nobody judges."""
+
+
+def pixel_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
+    """Mean cross entropy of logits [N, classes, H, W] over the pixels of a mask [N, H, W] that are not ignored.
+
+    It is 0 where all are. Raises ValueError for any other shapes.
+    """
+    _check_maps(logits, mask)
+    total = torch.nn.functional.cross_entropy(logits, mask.long(), ignore_index=IGNORED, reduction="sum")
+    return total / (mask != IGNORED).sum().clamp(min=1)
+
+
+def least_and_mean_iou(logits: Tensor, mask: Tensor) -> Tensor:
+    """TAO's mmiou, -(least IoU + mean IoU): of probabilities, of each class in each picture of a batch.
+
+    Shapes are those of `pixel_cross_entropy`, and ignored pixels count in no class. A class that a picture's mask
+    lacks is left out: its IoU would be 0 whatever is predicted, and so would be the least.
+    Raises ValueError for any other shapes.
+    """
+    _check_maps(logits, mask)
+    judged = (mask != IGNORED)[:, None]
+    classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
+    truth = ((mask[:, None] == classes) & judged).to(logits.dtype)
+    found = logits.softmax(dim=1) * judged
+    both = (found * truth).sum(dim=(2, 3))
+    size = truth.sum(dim=(2, 3))
+    present = size > 0
+    iou = both / (found.sum(dim=(2, 3)) + size - both).clamp(min=1e-8)
+    least = torch.where(present, iou, 1.0).min()
+    return -(least + (iou * present).sum() / present.sum().clamp(min=1))
+
+
+def multi_scale(
+    loss: Callable[[Tensor, Tensor], Tensor], maps: Sequence[Tensor], mask: Tensor, weights: Sequence[float]
+) -> Tensor:
+    """The sum of a loss over maps [N, classes, ...] of several sizes, each counted by its weight.
+
+    A map is compared with the mask [N, H, W] resized to it, each pixel to the nearest. Raises ValueError unless there
+    is a weight for each map.
+    """
+    total = maps[-1].new_zeros(())
+    for one, weight in zip(maps, weights, strict=True):
+        size = one.shape[2:]
+        near = mask if mask.shape[1:] == size else _nearest(mask, size)
+        total = total + weight * loss(one, near)
+    return total
+
+
+def _nearest(mask: Tensor, size: torch.Size) -> Tensor:
+    # exact: `nearest` would take the corner of what a coarse pixel stands for, not its middle
+    return torch.nn.functional.interpolate(mask[:, None].float(), size=size, mode="nearest-exact")[:, 0].to(mask.dtype)
+
+
+def _check_maps(logits: Tensor, mask: Tensor) -> None:
+    if logits.ndim != 4 or mask.shape != (len(logits), *logits.shape[2:]):
+        raise ValueError(
+            f"expected [N, classes, H, W] and [N, H, W] tensors, got {list(logits.shape)} and {list(mask.shape)}"
+        )

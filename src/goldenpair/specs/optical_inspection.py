@@ -62,7 +62,6 @@ class OpticalInspectionSpec(NetworkSpec):
     """SiameseOI: two pictures, one network, a distance."""
 
     network: ClassVar[str] = "optical_inspection"
-    pairs_path: ClassVar[str] = "dataset"
     title: ClassVar[str] = "Optical Inspection"
 
     model: Model = section(Model, "The network")
@@ -80,6 +79,10 @@ class OpticalInspectionSpec(NetworkSpec):
     @property
     def pairs(self) -> Dataset:
         return self.dataset
+
+    @property
+    def pairs_path(self) -> str:
+        return "dataset"
 
     def idle(self) -> dict[str, str]:
         unread = self.train.optim.changed("momentum", "weight_decay") if self.train.optim.type == "Adam" else []

@@ -1,31 +1,29 @@
 """The spec of `visual_changenet` (pairs classified or segmented): TAO's fields and defaults, and ours beside them.
 
-Actions run task classify with the FAN backbones; all else can be read and checked, and is refused when it is to run.
+Actions run both tasks with the FAN backbones; all else can be read and checked, and is refused when it is to run. What
+only task segment reads is in `segment`.
 """
 
 from typing import ClassVar, Literal
 
+from goldenpair.specs.augmentation import AugmentationConfig
 from goldenpair.specs.common import (
-    AugmentationConfig,
     Dataset,
     NetworkSpec,
-    RandomColor,
-    RandomFlip,
-    RandomRotate,
     ScoringCommon,
     SplitFiles,
     TrainCommon,
 )
 from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, Quantize, TensorRt
 from goldenpair.specs.fields import MISSING, Section, meta, option, section
+from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSegment
 
-_NEVER = "TAO never made it work"
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
 _FAN_STRIDES = [4, 8, 16, 16]
 _FAN_MULTIPLE = 16
 _LOSS_OF = {"learnable": "ce", "euclidean": "contrastive"}
 _LOWEST_OPSET = 14  # the lowest that knows how attention is computed
-_LATEST = "${results_dir}/train/changenet_model_classify_latest.pth"
+_LATEST = "${results_dir}/train/changenet_model_${task}_latest.pth"
 
 
 class Backbone(Section):
@@ -88,67 +86,13 @@ class ChangenetModel(Section):
     precise_msda: bool = option(False, "Deformable attention that repeats exactly")
 
 
-class ScaleCrop(Section):
-    scale_range: list[float] = option([1.0, 1.2], "Smallest and largest enlargement", length=2)
-    enable: bool = option(True, "Switch of this step", automl=True)
-
-
 class UnreadScaleCrop(Section):
     scale_range: list[float] = option([1.0, 1.2], "Enlargement", no_effect="only task segment reads it")
     enable: bool = option(True, "Switch of this step", automl=True, no_effect="only task segment reads it")
 
 
-class SegmentColor(RandomColor):
-    color_probability: float = option(
-        0.5, "Chance of a colour change", ge=0, le=1, automl=True, no_effect="task segment never read it"
-    )
-
-
-class SegmentAugmentation(Section):
-    random_flip: RandomFlip = section(RandomFlip, "Flips, the same for both pictures")
-    random_rotate: RandomRotate = section(RandomRotate, "Turns, the same for both pictures")
-    random_color: SegmentColor = section(SegmentColor, "Colour changes, the same for both pictures")
-    with_scale_random_crop: ScaleCrop = section(ScaleCrop, "Enlarge, and crop a random part")
-    with_random_blur: bool = option(True, "Blur with a Gaussian")
-    with_random_crop: bool = option(True, "Crop a random part")
-    mean: list[float] = option([0.5, 0.5, 0.5], "Mean of each colour channel", length=3)
-    std: list[float] = option([0.5, 0.5, 0.5], "Standard deviation of each colour channel", length=3)
-
-
 class ClassifyAugmentation(AugmentationConfig):
     with_scale_random_crop: UnreadScaleCrop = section(UnreadScaleCrop, "Enlarge, and crop a random part")
-
-
-class CalibrationImages(Section):
-    images_dir: str = option("", "Folder of the pictures that quantize looks at")
-
-
-class SegmentDataset(Section):
-    root_dir: str = option("", "Folder that holds the pictures' folders and the lists")
-    label_transform: Literal["norm", "None"] = option("norm", "norm: masks are 0 and 255; None: class indices")
-    data_name: Literal["LEVIR", "LandSCD", "custom"] = option("LEVIR", "Whose colours to draw masks in")
-    dataset: Literal["CNDataset"] = option("CNDataset", "The only kind there is")
-    multi_scale_train: bool = option(True, "Learn from all scales", automl=True, no_effect=_NEVER)
-    multi_scale_infer: bool = option(False, "Predict from all scales", no_effect=_NEVER)
-    num_classes: int = option(2, "Classes of the masks", ge=2, math_cond=">0")
-    img_size: int = option(224, "Side that pictures are resized to, in pixels", ge=1)
-    batch_size: int = option(8, "Pairs per step, in every action", ge=1)
-    workers: int = option(8, "Threads that decode pictures", ge=0, tao_template=1)
-    shuffle: bool = option(True, "Shuffle", no_effect="training always does, the rest never")
-    image_folder_name: str = option("A", "Folder of the samples")
-    change_image_folder_name: str = option("B", "Folder of the goldens")
-    list_folder_name: str = option("list", "Folder of the lists of names")
-    annotation_folder_name: str = option("label", "Folder of the masks")
-    augmentation: SegmentAugmentation = section(SegmentAugmentation, "Normalisation and augmentation")
-    train_split: str = option("train", "List of the pairs that training learns from")
-    validation_split: str = option("val", "List of the pairs that training is checked on")
-    test_split: str = option("test", "List of the pairs that evaluate reads")
-    predict_split: str = option("test", "List of the pairs that inference reads")
-    label_suffix: str = option(".png", "File extension of the masks, with its dot")
-    color_map: dict[str, list[int]] | None = option(
-        None, "Colour of each class, as its index: [red, green, blue]", tao_leaves_open=True
-    )
-    quant_calibration_dataset: CalibrationImages = section(CalibrationImages, "What quantize looks at")
 
 
 class OptionalFiles(SplitFiles):
@@ -207,11 +151,6 @@ class TrainClassify(Section):
     cls_weight: list[float] = option([1.0, 10.0], "Weight of PASS and of defects in the loss ce", length=2)
 
 
-class TrainSegment(Section):
-    loss: Literal["ce", "mmiou"] = option("ce", "Cross entropy, or smallest and mean intersection over union")
-    weights: list[float] = option([0.5, 0.5, 0.5, 0.8, 1.0], "Weight of each scale", no_effect=_NEVER)
-
-
 class ChangenetTrain(TrainCommon):
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, not_in_tao=True)
     optim: ChangenetOptim = section(ChangenetOptim, "The optimiser")
@@ -227,7 +166,9 @@ class ChangenetTrain(TrainCommon):
 class ChangenetScoring(ScoringCommon):
     checkpoint: str = option(MISSING, "Checkpoint to score with", start=_LATEST)
     batch_size: int = option(-1, "Batch size", ge=-1, tao_template=8, no_effect=_BATCH)
-    vis_after_n_batches: int = option(16, "segment: pictures of every so many batches", ge=1, tao_template=1)
+    vis_after_n_batches: int = option(
+        1, "segment: pictures of every so many batches (TAO's command-line default, 16, leaves most out)", ge=1
+    )
 
 
 class ChangenetExport(ExportCommon):
@@ -256,7 +197,6 @@ class VisualChangenetSpec(NetworkSpec):
     """Visual ChangeNet: a backbone sees both pictures, and what follows classifies or segments the difference."""
 
     network: ClassVar[str] = "visual_changenet"
-    pairs_path: ClassVar[str] = "dataset.classify"
     title: ClassVar[str] = "Visual ChangeNet"
 
     model: ChangenetModel = section(ChangenetModel, "The network")
@@ -279,7 +219,15 @@ class VisualChangenetSpec(NetworkSpec):
 
     @property
     def pairs(self) -> Dataset:
-        return self.dataset.classify
+        return self.dataset.segment.pairs if self.task == "segment" else self.dataset.classify
+
+    @property
+    def pairs_path(self) -> str:
+        return SegmentDataset.path if self.task == "segment" else "dataset.classify"
+
+    @property
+    def fpratio(self) -> float | None:
+        return None if self.task == "segment" else super().fpratio
 
     @property
     def pretrained_backbone(self) -> str | None:
@@ -289,8 +237,6 @@ class VisualChangenetSpec(NetworkSpec):
         """What no action can run yet, as lines `path: sentence`."""
         if self.task is None:
             return ["task: say classify or segment"]
-        if self.task == "segment":
-            return ["task: segment is not offered yet; there is classify"]
         backbone, head, found = self.model.backbone, self.model.decode_head, []
         if not backbone.type.startswith("fan_"):
             offered = "fan_tiny_8_p4_hybrid, fan_small_12_p4_hybrid, fan_base_16_p4_hybrid, fan_large_16_p4_hybrid"
@@ -299,6 +245,8 @@ class VisualChangenetSpec(NetworkSpec):
             found.append("model.backbone.feat_downsample: it is not offered yet; set it to false")
         if head.changed("in_index"):
             found.append("model.decode_head.in_index: a choice of maps is not offered yet; leave it out")
+        if self.task == "segment":
+            return found
         if self.dataset.classify.num_golden > 1:
             found.append("dataset.classify.num_golden: several goldens are not offered yet; set it to 1")
         if self.model.classify.difference_module is None:
@@ -306,37 +254,32 @@ class VisualChangenetSpec(NetworkSpec):
         return found
 
     def problems(self, action: str) -> list[str]:
-        if self.task != "classify":
+        if self.task is None:
             return self.not_offered()
-        return self.not_offered() + super().problems(action) + self._misfits() + self._misfits_of(action)
+        own = self.dataset.segment.problems(action) if self.task == "segment" else self._misfits_of_classify(action)
+        return self.not_offered() + super().problems(action) + self._misfits() + self._misfits_of(action) + own
 
     def _misfits(self) -> list[str]:
-        found, data = [], self.dataset.classify
+        found, data = [], self.pairs
         rows, columns = data.grid
-        for side, size in (("height", rows * data.image_height), ("width", columns * data.image_width)):
+        sides = {"image_height": rows * data.image_height, "image_width": columns * data.image_width}
+        if self.task == "segment":
+            sides = {"img_size": data.image_height}
+        for name, size in sides.items():
             if size % _FAN_MULTIPLE:
+                what = "it" if name == "img_size" else f"the joined picture's {name.removeprefix('image_')}"
                 found.append(
-                    f"dataset.classify.image_{side}: the joined picture's {side} is {size}; {self.model.backbone.type} "
-                    f"wants a multiple of {_FAN_MULTIPLE}"
+                    f"{self.pairs_path}.{name}: {what} is {size}; {self.model.backbone.type} wants a multiple of "
+                    f"{_FAN_MULTIPLE}"
                 )
-        if data.num_classes != 2:
-            found.append(
-                f"dataset.classify.num_classes: it is {data.num_classes}, but a pair is PASS or a defect; set it to 2"
-            )
         params = self.model.decode_head.decoder_params
         if params.keys() != {"embed_dim"} or params["embed_dim"] < 1:
             found.append(f"model.decode_head.decoder_params: {params} must be {{embed_dim: WIDTH}}, such as 256")
         return found
 
     def _misfits_of(self, action: str) -> list[str]:
-        found, train, classify = [], self.train, self.model.classify
+        found, train = [], self.train
         if action == "train":
-            wanted = _LOSS_OF.get(classify.difference_module or "", train.classify.loss)
-            if train.classify.loss != wanted:
-                found.append(
-                    f"train.classify.loss: it is {train.classify.loss}, but difference_module is "
-                    f"{classify.difference_module}, which learns by {wanted}; change one of the two"
-                )
             if self.model.backbone.freeze_backbone and not (self.pretrained_backbone or train.pretrained_model_path):
                 found.append(
                     "model.backbone.freeze_backbone: a frozen backbone of random weights never learns; give "
@@ -348,9 +291,22 @@ class VisualChangenetSpec(NetworkSpec):
             found.append(f"export.opset_version: it is {self.export.opset_version}; this network needs {_LOWEST_OPSET}")
         if action == "export" and self.export.serialize_nvdsinfer:
             found.append("export.serialize_nvdsinfer: it is not offered yet; set it to false")
+        kind = self.task if self.task == "segment" else self.model.classify.difference_module
         cutoff, path = self.cutoff(action)
-        if classify.difference_module == "learnable" and cutoff >= 1:
-            found.append(f"{path}: {cutoff} is no probability, which the score of learnable is: nothing could be FAIL")
+        if kind != "euclidean" and cutoff >= 1:
+            found.append(f"{path}: {cutoff} is no probability, which the score of {kind} is: nothing could be FAIL")
+        return found
+
+    def _misfits_of_classify(self, action: str) -> list[str]:
+        found, train, classify = [], self.train, self.model.classify
+        wanted = _LOSS_OF.get(classify.difference_module or "", train.classify.loss)
+        if action == "train" and train.classify.loss != wanted:
+            found.append(
+                f"train.classify.loss: it is {train.classify.loss}, but difference_module is "
+                f"{classify.difference_module}, which learns by {wanted}; change one of the two"
+            )
+        if (classes := self.dataset.classify.num_classes) != 2:
+            found.append(f"dataset.classify.num_classes: it is {classes}, but a pair is PASS or a defect; set it to 2")
         return found
 
     def idle(self) -> dict[str, str]:
@@ -365,11 +321,21 @@ class VisualChangenetSpec(NetworkSpec):
             idle |= {f"model.{name}": "FAN has no such attention" for name in self.model.changed("precise_msda")}
             if head.feature_strides != _FAN_STRIDES:
                 idle["model.decode_head.feature_strides"] = f"{kind} has the strides {_FAN_STRIDES}"
-        return self.dataset.classify.idle(self.pairs_path) | idle
+        return self.dataset.classify.idle("dataset.classify") | idle
 
     @property
     def margin(self) -> tuple[float, str]:
+        if self.task == "segment":
+            return 0.5, "the middle of 0 and 1"
         margin = self.model.classify.eval_margin
         if self.model.classify.difference_module == "learnable" and margin >= 1:
             return 0.5, "the middle of 0 and 1, as model.classify.eval_margin is no probability,"
         return margin, "model.classify.eval_margin"
+
+    @property
+    def margin_advice(self) -> str:
+        if self.task == "segment":
+            return (
+                "A pair is FAIL as soon as one of its pixels is called changed; evaluate prints what others would do."
+            )
+        return super().margin_advice
