@@ -90,6 +90,13 @@ def test_a_change_that_is_left_out_by_mistake_is_told(root):
     assert fault.code == "class_unused" and "pixels are 255, which is left out" in fault.what
 
 
+def test_what_is_said_of_masks_keeps_nothing_else_from_being_said(root):
+    (root / "A" / "test1.png").unlink()
+    (root / "label" / "test2.png").unlink()
+    _, report = looked_at(root, overrides=["dataset.segment.label_transform=None"])
+    assert {fault.code for fault in report.faults} == {"mask_missing", "class_unused", "picture_missing"}
+
+
 def test_inference_needs_no_masks(root):
     for path in (root / "label").iterdir():
         path.unlink()

@@ -22,10 +22,10 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors", "progress"},
     {"specs"},
-    {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "devices", "unpickling"},
+    {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting", "backbones"},
-    {"inspection", "report", "overlays", "importing"},
+    {"inspection", "report", "overlays", "maps", "importing"},
     {"actions"},
     {"cli", "demo"},
     {"__main__"},

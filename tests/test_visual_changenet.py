@@ -699,13 +699,13 @@ SEGMENT_MISFITS = [
     ("inference", ["dataset.segment.multi_scale_infer=true", "dataset.segment.multi_scale_train=false"],
      "dataset.segment.multi_scale_infer", "maps that never learn"),
     ("evaluate", ["evaluate.cutoff=1"], "evaluate.cutoff", "the score of segment is: nothing could be FAIL"),
-    ("inference", ["dataset.segment.change_image_folder_name=A"], "dataset.segment.change_image_folder_name", "'A', as"),
+    ("inference", ["dataset.segment.change_image_folder_name=A"], "dataset.segment.change_image_folder_name", "'A'"),
     ("evaluate", ["dataset.segment.color_map={0: [0, 0, 0]}"], "dataset.segment.color_map", "no colour for class 1"),
     ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9]}"], "dataset.segment.color_map.1", "is no colour"),
     ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9,256]}"], "dataset.segment.color_map.1", "0 to 255"),
     ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9,9], red: [1,2,3]}"], "dataset.segment.color_map",
      "red is no class; there are 0 to 1"),
-    ("export", ["export.input_width=224"], "export.input_width", "it is 224, but what the dataset section joins has 256"),
+    ("export", ["export.input_width=224"], "export.input_width", "224, but what the dataset section joins has 256"),
 ]  # fmt: skip
 
 

@@ -105,9 +105,12 @@ def _batches(golden_id: NDArray[np.int64], size: int) -> Iterator[_Batch]:
         yield _Batch(rows, rows[first[1:] if goes_on else first], golden.reshape(-1), goes_on)
 
 
-def score_pictures(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device) -> float:
-    """The score of one pair, uint8 [L, 3, H, W] each."""
+def look_at_pictures(
+    task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device
+) -> tuple[float, NDArray[np.uint8] | None]:
+    """The score of one pair, uint8 [L, 3, H, W] each, and the class of each pixel, uint8 [h, w], as `Task.look`."""
     with torch.inference_mode():
         pair = torch.from_numpy(np.stack([sample, golden])).to(device)
         features = task.features(task.prepare(pair))
-        return float(task.score(tuple(one[:1] for one in features), tuple(one[1:] for one in features))[0])
+        score, classes = task.look(tuple(one[:1] for one in features), tuple(one[1:] for one in features))
+        return float(score[0]), None if classes is None else classes[0].cpu().numpy()

@@ -19,7 +19,7 @@ from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
-from goldenpair.evaluation import TakeClasses, score_pictures, score_table
+from goldenpair.evaluation import TakeClasses, look_at_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
@@ -83,10 +83,24 @@ class Inspector:
         pictures, or for what is none.
         """
         try:
-            pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
+            score, _ = self._look(sample, golden)
         except DataError as error:
             return Verdict.of(math.nan, self.cutoff, str(error))
-        return Verdict.of(score_pictures(self._task, pair[0], pair[1], self._device), self.cutoff)
+        return Verdict.of(score, self.cutoff)
+
+    def class_map(self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]) -> NDArray[np.uint8]:
+        """Where a part differs from its golden, uint8 [h, w]: the class of each pixel that the network sees, 0 for no
+        change. Raises DataError for a picture that cannot be read, InputError if the network does not segment."""
+        _, classes = self._look(sample, golden)
+        if classes is None:
+            raise InputError("this model gives scores only; a visual_changenet of task segment gives class maps")
+        return classes
+
+    def _look(
+        self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]
+    ) -> tuple[float, NDArray[np.uint8] | None]:
+        pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
+        return look_at_pictures(self._task, pair[0], pair[1], self._device)
 
     def inspect_table(
         self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None

@@ -38,14 +38,15 @@ def audit(
     """
     tables: dict[str, PairTable] = {}
     faults: list[Fault] = []
+    of_masks: list[Fault] = []
     notes: list[str] = []
     for split, files in splits.items():
         try:
             table = read_split(files)
             if isinstance(files, ListFiles) and files.masks:
                 decoded = _Steps(progress, len(table))
-                table, of_masks, note = with_labels(split, table, files.masks, decoded.step)
-                faults += of_masks
+                table, found_in_masks, note = with_labels(split, table, files.masks, decoded.step)
+                of_masks += found_in_masks
                 notes += note
             tables[split] = table
             faults += _column_faults(split, table)
@@ -55,7 +56,8 @@ def audit(
         except TableError as error:
             what = f"table that cannot be read ({files.csv_path})"
             faults.append(Fault(split, "table_unreadable", what, len(error.problems), tuple(error.problems)))
-    refused = {fault.split for fault in faults}
+    refused = {fault.split for fault in faults}  # nothing more can be said of them
+    faults += of_masks
     numbering = Numbering()
     rows = {split: numbering.rows(table) for split, table in tables.items() if split not in refused}
     steps = _Steps(progress, len(numbering.folders) + sum(headers_to_read(each, layout) for each in rows.values()))
