@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_table(tao_set):
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 40])
 def test_batches_hold_each_row_and_each_golden_once(size):
     golden_id = np.random.default_rng(0).integers(0, 9, 33)
-    batches = list(_batches(golden_id, size))
+    batches = list(_batches(golden_id, size, 1))
     assert sorted(np.concatenate([one.rows for one in batches]).tolist()) == list(range(33))
     fresh = [int(golden_id[row]) for one in batches for row in one.goldens]
     assert sorted(fresh) == sorted(set(golden_id.tolist()))

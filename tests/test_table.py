@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goldenpair.data.table import Layout, PairTable, evenly, part_pictures, read_blocks, read_table
+from goldenpair.data.table import Layout, PairTable, part_pictures, read_blocks, read_table
 from goldenpair.errors import DataError, TableError
 from goldenpair.specs.common import Dataset
 
@@ -220,10 +220,11 @@ def parts_of(lights: dict[str, int] | None, rows=SHARING, root="/data"):
 def test_indices_lead_from_each_row_to_its_files(lights):
     parts = parts_of(lights)
     suffixes = [f"_{light}.jpg" for light in lights] if lights else [".jpg"]
-    assert parts.sample.shape == parts.golden.shape == (len(SHARING), len(suffixes))
+    goldens = parts.golden(np.arange(len(SHARING)))
+    assert parts.sample.shape == goldens.shape == (len(SHARING), len(suffixes))
     for i, (folder, golden, name) in enumerate(SHARING):
         assert [parts.paths[n] for n in parts.sample[i]] == [f"/data/{folder}/{name}{suffix}" for suffix in suffixes]
-        assert [parts.paths[n] for n in parts.golden[i]] == [f"/data/{golden}/{name}{suffix}" for suffix in suffixes]
+        assert [parts.paths[n] for n in goldens[i]] == [f"/data/{golden}/{name}{suffix}" for suffix in suffixes]
 
 
 def test_each_file_is_named_once():
@@ -242,7 +243,7 @@ def test_rows_share_a_golden_exactly_if_folder_and_name_agree():
 def test_an_absolute_folder_replaces_images_dir():
     parts = parts_of(None, [("/elsewhere/b1", "gold", "R1")])
     assert parts.paths[parts.sample[0, 0]] == "/elsewhere/b1/R1.jpg"
-    assert parts.paths[parts.golden[0, 0]] == "/data/gold/R1.jpg"
+    assert parts.paths[parts.golden(np.array([0]))[0, 0]] == "/data/gold/R1.jpg"
 
 
 def test_an_empty_table_needs_no_pictures():
@@ -252,11 +253,12 @@ def test_an_empty_table_needs_no_pictures():
 
 def test_what_is_wrong_with_the_pictures_of_rows():
     parts = parts_of({"White": 0, "Low": 0})
-    shared = int(parts.golden[0, 1])  # by rows 0, 2, 4 and 5; row 4 has it as its sample as well
+    goldens = parts.golden(np.arange(len(SHARING)))
+    shared = int(goldens[0, 1])  # by rows 0, 2, 4 and 5; row 4 has it as its sample as well
     own = int(parts.sample[1, 0])
     told = parts.faults({shared: "golden cut", own: "sample black"}, np.array([5, 1, 0, 3, 4]))
     assert told == ["golden cut", "sample black", "golden cut", "", "golden cut"]
-    assert parts.faults({own: "a", int(parts.golden[1, 0]): "b"}, np.array([1])) == ["a; b"]
+    assert parts.faults({own: "a", int(goldens[1, 0]): "b"}, np.array([1])) == ["a; b"]
     assert parts.faults({}, np.array([0, 1])) == ["", ""]
 
 
@@ -286,13 +288,3 @@ def test_a_mistake_is_told_with_its_part(tmp_path):
     assert next(parts).cells["object_name"] == ["R1"]
     with pytest.raises(TableError, match="line 4 with 3: b,g,PASS"):
         list(parts)
-
-
-@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (5, 9), (7, 1), (100, 7), (20_001, 20_000)])
-def test_places_are_spread_evenly_and_each_is_there_once(count, wanted):
-    places = evenly(count, wanted).tolist()
-    assert len(set(places)) == len(places) == min(count, wanted)
-    assert places == sorted(places) and set(places) <= set(range(count))
-    if len(places) > 1:
-        gaps = np.diff(places)
-        assert places[0] == 0 and places[-1] == count - 1 and gaps.max() - gaps.min() <= 1

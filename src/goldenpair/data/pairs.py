@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goldenpair.data.cache import Pictures
-from goldenpair.data.table import PartPictures
+from goldenpair.data.table import Draw, PartPictures
 from goldenpair.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ _AHEAD = 2  # batches prepared while the network works
 class PairBatch:
     """A batch of pairs, lights still apart.
 
-    `row` int64 [B] are the table's rows; `sample` and `golden` uint8 [B, L, 3, H, W]; `label` float32 [B], 1 for
-    a defect.
+    `row` int64 [B] are the table's rows; `sample` uint8 [B, L, 3, H, W]; `golden` the same, or [B, G, L, 3, H, W]
+    where there are several; `label` float32 [B], 1 for a defect.
     """
 
     row: Tensor
@@ -47,19 +47,19 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.is_defect)
 
-    def good(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these rows have no picture that is known to be broken."""
-        return self.parts.whole(self.pictures.errors, rows)
+    def good(self, rows: NDArray[np.int64], draw: Draw | None = None) -> NDArray[np.bool_]:
+        """Which of these rows have no picture that is known to be broken; in training their goldens are a `draw`."""
+        return self.parts.whole(self.pictures.errors, rows, draw)
 
     def readable(self) -> NDArray[np.int64]:
         """The rows that have no picture that is known to be broken."""
         return np.flatnonzero(self.good(np.arange(len(self))))
 
-    def batch(self, rows: NDArray[np.int64]) -> PairBatch:
+    def batch(self, rows: NDArray[np.int64], draw: Draw | None = None) -> PairBatch:
         """The pairs of these rows, without those that have a picture which cannot be read."""
         sample = self.pictures.read(self.parts.sample[rows])
-        golden = self.pictures.read(self.parts.golden[rows])
-        good = self.good(rows)
+        golden = self.pictures.read(self.parts.golden(rows, draw))
+        good = self.good(rows, draw)
         if not good.all():
             rows, sample, golden = rows[good], sample[good], golden[good]
         label = torch.from_numpy(self.is_defect[rows].astype(np.float32))
@@ -131,6 +131,7 @@ class TrainingLoader:
             "fpratio_sampling": self._ratio,
             "seed": self._seed,
             "processes": self._world,
+            **self.pairs.parts.plan(),
         }
 
     def __len__(self) -> int:
@@ -151,27 +152,29 @@ class TrainingLoader:
 
         Which one depends on nothing but the seed, the batch and the files, not on what was read before.
         """
-        batch = self.pairs.batch(rows)
+        goldens = (self._seed, epoch)
+        batch = self.pairs.batch(rows, goldens)
         if len(batch.row) == len(rows):
             return batch
         # one more than the number: a zero at the end would not tell it from the draw of the epoch
         draw = np.random.default_rng([self._seed, epoch, self._rank, number + 1])
-        rows, lost = rows.copy(), ~self.pairs.good(rows)
+        rows, lost = rows.copy(), ~self.pairs.good(rows, goldens)
         is_defect = self.pairs.is_defect
         for kind in (False, True):
             places = np.flatnonzero(lost & (is_defect[rows] == kind))
             like = is_defect[self._rows] == kind
             candidates = [draw.permutation(self._rows[like]), draw.permutation(self._rows[~like])]
             if len(places):
-                rows[places] = np.resize(self._first_readable(np.concatenate(candidates), len(places)), len(places))
-        return self.pairs.batch(rows)
+                found = self._first_readable(np.concatenate(candidates), len(places), goldens)
+                rows[places] = np.resize(found, len(places))
+        return self.pairs.batch(rows, goldens)
 
-    def _first_readable(self, rows: NDArray[np.int64], count: int) -> list[int]:
+    def _first_readable(self, rows: NDArray[np.int64], count: int, goldens: Draw) -> list[int]:
         """The first `count` of these rows that can be read, fewer if there are no more."""
-        rows = rows[self.pairs.good(rows)]
+        rows = rows[self.pairs.good(rows, goldens)]
         found: list[int] = []
         for start in range(0, len(rows), count):
-            found += self.pairs.batch(rows[start : start + count]).row.tolist()
+            found += self.pairs.batch(rows[start : start + count], goldens).row.tolist()
             if len(found) >= count:
                 break
         refuse_too_few(self.pairs, self._world)
