@@ -137,11 +137,11 @@ class Inspector:
         """uint8 [L, 3, H, W], or [G, L, 3, H, W] for a model of several goldens."""
         if self.goldens == 1:
             return self._part("golden", given)
-        one = isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim < 4)
-        parts = list(given) if isinstance(given, Iterable) and not one else []
-        if not 1 <= len(parts) <= self.goldens:
+        single = isinstance(given, str | bytes) or (isinstance(given, np.ndarray) and given.ndim < 4)
+        parts = list(given) if isinstance(given, Iterable) and not single else None
+        if parts is None or not 1 <= len(parts) <= self.goldens:
             each = f"a list of pictures, one for each of {', '.join(self.lights)}" if self.lights else "a picture"
-            found = f"{type(given).__name__} is no list" if one else f"{len(parts)} of them are given"
+            found = f"{type(given).__name__} is no list" if parts is None else f"{len(parts)} of them are given"
             raise InputError(f"golden: {found}; this model wants a list of 1 to {self.goldens} goldens, each {each}")
         decoded = [self._part(f"golden {place}", part) for place, part in enumerate(parts, 1)]
         return np.stack([decoded[place % len(decoded)] for place in range(self.goldens)])

@@ -268,7 +268,7 @@ class PartPictures:
             # one more than the row: a zero at the end would not tell it from the draw of the rows
             seeds = [(*draw, row + 1) for row in rows.tolist()]
             drawn = [drawn_choice(self.pools[one], several, seed) for one, seed in zip(ids, seeds, strict=True)]
-            found = np.array(drawn, np.int64).reshape(len(rows), several, -1)
+            found = np.array(drawn, np.int64).reshape(len(rows), *self.chosen.shape[1:])
         return found[:, 0] if several == 1 else found
 
     def faults(self, broken: Mapping[int, str], rows: NDArray[np.int64], draw: Draw | None = None) -> list[str]:
