@@ -674,3 +674,36 @@ def test_taos_default_margin_is_no_cutoff_of_probabilities():
     wish[1] = "model.classify.eval_margin=0.3"
     found = load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").cutoff("inference")
     assert found == (0.3, "model.classify.eval_margin")
+
+
+def attention(*wish: str) -> list[str]:
+    """What is said of golden_fusion: attention in an otherwise fitting spec of one light."""
+    fit = ["num_input=1", "input_map=null", "num_golden=2", "image_height=224", "image_width=224"]
+    given = [*(f"dataset.classify.{one}" for one in fit), "model.classify.golden_fusion=attention", *wish]
+    try:
+        spec = load_spec(VCN, yaml.safe_load(CLASSIFY), given)
+    except SpecError as error:
+        return error.problems
+    return [line for line in spec.problems("inference") if "golden_fusion" in line]
+
+
+def test_attention_says_what_it_wants():
+    learnable, vit = "model.classify.difference_module=learnable", "model.backbone.type=vit_small_dinov3"
+    assert attention(learnable, vit) == []
+    path = "model.classify.golden_fusion: attention"
+    (line,) = attention("model.classify.difference_module=euclidean", vit)
+    assert line.startswith(path) and "set difference_module to learnable" in line
+    (line,) = attention(learnable)
+    assert line.startswith(path) and "strides 4, 8, 16, 32, not those of fan_small_12_p4_hybrid" in line
+    for side, size in (("height", 448), ("width", 256)):
+        (line,) = attention(learnable, vit, f"dataset.classify.image_{side}={size}")
+        assert line.startswith(path) and "multiples of 224" in line and str(size) in line
+    assert attention("dataset.classify.num_golden=1") == []
+    spec = load_spec(VCN, yaml.safe_load(CLASSIFY), ["model.classify.golden_fusion=attention"])
+    assert spec.idle()["model.classify.golden_fusion"] == "there is one golden for each sample"
+
+
+@pytest.mark.parametrize("module", ["learnable", "euclidean"])
+def test_several_goldens_fit_every_network(module):
+    wish = ["dataset.classify.num_golden=5", f"model.classify.difference_module={module}"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").pairs.goldens == 5
