@@ -82,7 +82,7 @@ def make_set(folder: Path, rows: int, parts: int, lights: list[str], goldens: in
     spec = folder / f"{rows}.json"
     split = {"csv_path": str(table), "images_dir": str(images)}
     named = {light: place for place, light in enumerate(lights)}
-    dataset = {"train_dataset": split, "num_input": len(lights), "input_map": named, "image_ext": ".png"}
+    dataset = {"test_dataset": split, "num_input": len(lights), "input_map": named, "image_ext": ".png"}
     given = {"task": "classify", "dataset": {"classify": {**dataset, "num_golden": goldens}}}
     spec.write_text(json.dumps(given if several else {"dataset": dataset}))
     return spec

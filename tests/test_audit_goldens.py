@@ -55,7 +55,7 @@ def test_fewer_goldens_than_asked_for_are_said_once_for_each_folder(report_of, m
     found = told(report_of())
     count, examples, fatal = found.pop("goldens_few")
     assert (count, fatal) == (1, False) and examples == (f"line 2: {made.images_dir / 'R1'} has 2",)
-    count, examples, fatal = found.pop("golden_light_missing")
+    count, examples, fatal = found.pop("goldens_unused")
     assert (count, fatal) == (1, False) and examples[0].endswith("R1 has old_Solder.png")
     assert not found
     assert told(report_of(goldens=5))["goldens_few"][:2] == (

@@ -85,7 +85,7 @@ class GoldenFolders:
             *Fault.of(
                 split, "goldens_few", f"golden folder with less than {wanted}, which are repeated", few, tell_few, False
             ),
-            *Fault.of(split, "golden_light_missing", stray_what, stray, tell_stray, fatal=False),
+            *Fault.of(split, "goldens_unused", stray_what, stray, tell_stray, fatal=False),
             *Fault.of(split, "goldens_of_many_parts", mixed_what, list(mixed), tell_mixed, fatal=False),
         ]
 
