@@ -485,3 +485,34 @@ def test_off_hands_masks_through():
         pictures, pictures, mask, torch.Generator()
     )
     assert handed[0] is pictures and handed[2] is mask
+
+
+# several goldens
+
+
+@pytest.mark.parametrize("lights", [1, 2])
+def test_all_goldens_of_a_sample_change_as_it_does(lights):
+    pictures = random_pictures(4, lights)
+    config = everything(relative_jitter={"enable": False})
+    sample, golden = augmented(config, pictures, pictures[:, None].expand(-1, 3, -1, -1, -1, -1))
+    one, other = augmented(config, pictures, pictures)
+    assert_alike(golden, sample[:, None].expand(-1, 3, -1, -1, -1, -1))
+    assert_alike(sample, one)
+    assert_alike(golden[:, 1], other)
+    assert float((sample - pictures).abs().max()) > 10
+
+
+def test_each_golden_is_moved_and_exposed_by_itself():
+    pictures = random_pictures(2)
+    _, golden = augmented(everything(), pictures, pictures[:, None].expand(-1, 3, -1, -1, -1, -1))
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert float((golden[:, one] - golden[:, other]).abs().mean()) > 1
+
+
+def test_several_goldens_are_joined_and_normalised_as_one_is():
+    pictures = random_pictures(6, 4).reshape(2, 3, 4, 3, 16, 16)
+    prepare = Preparation(layout_of(16, 16, 2, 2), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    found = prepare(pictures)
+    assert found.shape == (2, 3, 3, 32, 32)
+    for i in range(2):
+        assert torch.equal(found[i], prepare(pictures[i]))

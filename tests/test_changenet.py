@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goldenpair.data.decoding import decode
-from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
+from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet, best_match
 from goldenpair.models.fan import SIZES, Fan, Size
 from test_norms import with_plain_norms
 
@@ -165,6 +165,86 @@ def test_a_frozen_backbone_stays_as_it_is(kind):
     assert model.training and not model.backbone.training
     head = model.fc1[0] if isinstance(model, EuclideanChangenet) else model.decoder.classifier[0]
     assert head.weight.grad is not None and head.weight.grad.any()
+
+
+# several goldens
+
+
+def several(seed: int, goldens: int = 3, count: int = 4) -> Tensor:
+    return pictures(seed, goldens * count).reshape(count, goldens, 3, HEIGHT, WIDTH)
+
+
+def grouped(found: list[Tensor]) -> list[Tensor]:
+    return [one.reshape(4, 3, *one.shape[1:]) for one in found]
+
+
+@BOTH
+@torch.no_grad()
+def test_the_best_match_is_the_least_of_what_each_golden_gives_alone(kind):
+    one, three = used(kind()), used(kind(goldens=3))
+    three.load_state_dict(one.state_dict())  # the same weights, whatever the number of goldens
+    sample, golden = pictures(1), several(2)
+    alone = torch.stack([one(sample, golden[:, g]) for g in range(3)], dim=1)
+    defect = alone if alone.ndim == 2 else alone.softmax(dim=2)[..., 1]
+    assert len(set(defect.argmin(dim=1).tolist())) > 1  # it is not always the same golden
+    wanted = torch.stack([of_sample[place] for of_sample, place in zip(alone, defect.argmin(dim=1), strict=True)])
+    found = three(sample, golden)
+    assert torch.allclose(found, wanted, atol=1e-4)
+    apart = three.compare_goldens(three.encode(sample), grouped(three.encode(golden.flatten(0, 1))))
+    assert torch.allclose(found, apart, atol=1e-4)
+    few = golden[:, [0, 1, 0]]  # two goldens, one of them again
+    assert torch.allclose(three(sample, few), three(sample, golden[:, [1, 0, 1]]), atol=1e-4)
+
+
+@BOTH
+def test_in_training_samples_and_all_their_goldens_have_statistics_of_their_own(kind):
+    one, other = kind(goldens=3), kind(goldens=3)
+    for model in (one, other):
+        model.train()
+        for block in model.backbone.blocks:
+            block.drop_path.eval()
+    sample, golden = pictures(1), several(2) * 3 + 1
+    found = one(sample, golden)
+    with_plain_norms(other)
+    apart = other.compare_goldens(other.encode(sample), grouped(other.encode(golden.flatten(0, 1))))
+    assert torch.allclose(found, apart, atol=1e-4)
+    for name, value in other.state_dict().items():
+        assert torch.allclose(one.state_dict()[name].float(), value.float(), atol=1e-4), name
+
+
+@BOTH
+def test_the_gradient_is_that_of_the_loss_whichever_golden_fits_best(kind):
+    """Against differences of the loss. Through the first golden alone, as in TAO, it would be another."""
+    model = used(kind(goldens=3)).double()
+    sample, golden = pictures(1).double(), several(2).double()
+    weight = next(one for one in model.backbone.parameters() if one.ndim == 4)
+
+    def loss(through_all: bool = True) -> Tensor:
+        goldens = grouped(model.encode(golden.flatten(0, 1)))
+        if not through_all:
+            goldens = [torch.cat([one[:, :1], one[:, 1:].detach()], dim=1) for one in goldens]
+        return model.compare_goldens(model.encode(sample), goldens).square().sum()
+
+    (found,) = torch.autograd.grad(loss(), weight)
+    (of_first,) = torch.autograd.grad(loss(through_all=False), weight)
+    step = found / found.norm() * 1e-6
+    with torch.no_grad():
+        weight.add_(step)
+        above = loss()
+        weight.sub_(2 * step)
+        slope = float((above - loss()) / 2e-6)
+    assert slope == pytest.approx(float(found.norm()), rel=1e-3)
+    assert float((of_first - found).norm()) > 0.1 * slope
+
+
+def test_what_is_no_number_stays_so_whichever_golden_it_is_of():
+    for place in range(3):
+        distance = torch.ones(2, 3)
+        distance[0, place] = torch.nan
+        assert best_match(distance).isnan().tolist() == [True, False]
+        logits = torch.zeros(2, 3, 2)
+        logits[0, place, 0] = torch.nan
+        assert best_match(logits).isnan().any(dim=1).tolist() == [True, False]
 
 
 @torch.no_grad()

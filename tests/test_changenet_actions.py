@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 import goldenpair
-from goldenpair import CheckpointError, Inspector, load_spec
+from goldenpair import CheckpointError, InputError, Inspector, load_spec, report
 from goldenpair.checkpoint import read_checkpoint
 from goldenpair.cli import main
+from goldenpair.data.decoding import decode
+from goldenpair.deployment import open_onnx
 from goldenpair.exporting import TOLERANCE
 
 VCN = "visual_changenet"
@@ -193,6 +196,150 @@ def test_the_command_line_runs_it(trained, spec_of, tmp_path, capsys):
     assert "dataset.segment.root_dir: train of task segment needs it" in capsys.readouterr().err
     assert main([VCN, "default_specs", "task=classify"]) == 0
     assert "fan_small_12_p4_hybrid" in capsys.readouterr().out
+
+
+# several goldens
+
+
+@pytest.fixture(scope="module")
+def folders(boards, tmp_path_factory):
+    """The boards with a folder of 1 to 5 goldens for each part: its golden, and good parts of other boards."""
+    root = tmp_path_factory.mktemp("folders")
+    images = root / "images"
+    shutil.copytree(boards.images_dir, images)
+    good = [row for row in rows_of(boards.train_csv) if row["label"] == "PASS"]
+    tables = {"train": boards.train_csv, "test": boards.test_csv}
+    for i, name in enumerate(sorted({row["object_name"] for path in tables.values() for row in rows_of(path)})):
+        sources = ["golden", *(row["input_path"] for row in good if row["object_name"] == name)]
+        (images / "goldens" / name).mkdir(parents=True)
+        for source in sources[: 1 + i % 5]:
+            for light in ("SolderLight", "WhiteLight"):
+                found = images / source / f"{name}_{light}.jpg"
+                shutil.copy(found, images / "goldens" / name / f"of_{source}_{light}.jpg")
+    for split, path in tables.items():
+        rows = [{**row, "golden_path": f"goldens/{row['object_name']}"} for row in rows_of(path)]
+        with (root / f"{split}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return root
+
+
+def of_folders(folders, *overrides):
+    splits = {"train": "train", "validation": "test", "test": "test", "infer": "test"}
+    given = [f"dataset.classify.{name}_dataset.csv_path={folders / table}.csv" for name, table in splits.items()]
+    given += [f"dataset.classify.{name}_dataset.images_dir={folders / 'images'}" for name in splits]
+    return [*given, "dataset.classify.num_golden=3", *overrides]
+
+
+def golden_files(folder: Path, wanted: int = 3) -> list[list[Path]]:
+    """Written apart from our own code: sorted by name, evenly spread, all lights of each."""
+    names = sorted(path.name.removesuffix("_SolderLight.jpg") for path in folder.glob("*_SolderLight.jpg"))
+    if len(names) > wanted:
+        names = [names[place * (len(names) - 1) // (wanted - 1)] for place in range(wanted)]
+    return [[folder / f"{name}_{light}.jpg" for light in ("SolderLight", "WhiteLight")] for name in names]
+
+
+@pytest.fixture(scope="module")
+def exported(trained, spec_of, folders, tmp_path_factory):
+    """What exporting the checkpoint of each architecture for three goldens gives."""
+    made = {}
+
+    def of(kind):
+        if kind not in made:
+            wish = of_folders(folders, f"export.checkpoint={trained(kind)}")
+            made[kind] = goldenpair.export(spec_of("export", tmp_path_factory.mktemp("export"), kind, *wish))
+        return made[kind]
+
+    return of
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_of_several_goldens_is_the_least_score_of_each_alone(
+    kind, trained, exported, spec_of, folders, tmp_path
+):
+    """Of the same checkpoint, by the table, by an exported model and by pictures, in whatever batches."""
+    file, alone = exported(kind).onnx_file, Inspector(trained(kind))
+    assert json.loads(file.with_suffix(".json").read_text())["pictures"]["goldens"] == 3
+    found = []
+    for model, size in ((trained(kind), 3), (file, 5)):
+        wish = of_folders(folders, f"inference.checkpoint={model}", f"dataset.classify.batch_size={size}")
+        found.append(goldenpair.inference(spec_of("inference", tmp_path / str(size), kind, *wish)).verdicts)
+    images, counts, inspector = folders / "images", set(), Inspector(file)
+    found.append(list(inspector.stream_table(folders / "test.csv", images)))
+    for number, row in enumerate(rows_of(folders / "test.csv")[:8]):
+        sample = [images / row["input_path"] / f"{row['object_name']}_{light}.jpg" for light in alone.lights]
+        goldens = golden_files(images / row["golden_path"])
+        counts.add(len(goldens))
+        scores = [alone.inspect(sample, golden).score for golden in goldens]
+        given = [one[number] for one in found] + [inspector.inspect(sample, goldens)]
+        assert [one.score for one in given] == pytest.approx([min(scores)] * 4, abs=2e-5)
+        assert scores[inspector.closest_golden(sample, goldens)] == pytest.approx(min(scores), abs=2e-5)
+    assert counts == {1, 2, 3}
+
+
+def test_a_model_of_several_goldens_says_what_it_wants(trained, spec_of, folders, tmp_path):
+    path = trained("euclidean")
+    inspector = Inspector(path, spec_of("inference", tmp_path, "euclidean", *of_folders(folders)))
+    folder = folders / "images" / "goldens" / "C1"
+    sample = golden_files(folder)[0]
+    wanted = "wants a list of 1 to 3 goldens, each a list of pictures, one for each of SolderLight, WhiteLight"
+    for given, found in ((sample[0], "PosixPath is no list"), ([], "0 of them"), ([sample] * 4, "4 of them")):
+        with pytest.raises(InputError, match=f"golden: {found.replace('PosixPath', '.*')}.*{wanted}"):
+            inspector.inspect(sample, given)
+    with pytest.raises(InputError, match="golden 1: 1 pictures given; this model wants one for each of SolderLight"):
+        inspector.inspect(sample, sample)
+    assert inspector.inspect(sample, [sample, [sample[0], b"broken"]]).verdict == "ERROR"
+    assert inspector.goldens == 3 and inspector.inspect(sample, [sample]).verdict == "PASS"
+
+
+def test_an_exported_model_keeps_to_its_number_of_goldens(trained, spec_of, folders, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    wish = of_folders(folders, f"export.checkpoint={trained('euclidean')}", "export.batch_size=4")
+    made = goldenpair.export(spec_of("export", tmp_path, "euclidean", *wish)).onnx_file
+    first, second = onnx.load(made).graph.input
+    sizes = [[each.dim_value for each in one.type.tensor_type.shape.dim] for one in (first, second)]
+    assert (first.name, second.name, sizes) == ("input_1", "input_2", [[4, 3, 32, 16], [4, 3, 3, 32, 16]])
+    wish = of_folders(folders, f"inference.checkpoint={made}", "dataset.classify.num_golden=2")
+    with pytest.raises(CheckpointError, match=r"\(3, 3, 32, 16\).*expected.*\(2, 3, 32, 16\)"):
+        goldenpair.inference(spec_of("inference", tmp_path, "euclidean", *wish))
+
+
+def test_a_network_in_which_a_golden_gives_no_number_never_passes(exported):
+    """ONNX Runtime's smallest value may be another golden's."""
+    for kind in KINDS:
+        network = open_onnx(exported(kind).onnx_file)
+        sample, golden = torch.zeros(3, 3, 32, 16), torch.zeros(3, 3, 3, 32, 16)
+        assert network(sample, golden)[0].isfinite().all()
+        for place in range(3):
+            golden[place, place] = torch.nan
+        assert network(sample, golden)[0].isnan().all()
+
+
+def test_training_with_several_goldens_resumes_exactly_and_evaluates(spec_of, folders, tmp_path, caplog, monkeypatch):
+    wish = of_folders(folders, "dataset.classify.augmentation_config.augment=true", "train.num_epochs=2")
+    with caplog.at_level("INFO", "goldenpair"):
+        unbroken = goldenpair.train(spec_of("train", tmp_path / "one", "learnable", *wish)).checkpoint
+    assert "golden folder with less than 3, which are repeated" in caplog.text
+    half = next(unbroken.parent.glob("model_epoch_000_*.pth"))
+    wish.append(f"train.resume_training_checkpoint_path={half}")
+    again = goldenpair.train(spec_of("train", tmp_path / "two", "learnable", *wish)).checkpoint
+    first, second = weights_of(unbroken), weights_of(again)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    wish = of_folders(folders, f"evaluate.checkpoint={unbroken}")
+    sheets, draw = [], report.contact_sheet
+    monkeypatch.setattr(report, "contact_sheet", lambda rows, *rest: [sheets.append(rows), draw(rows, *rest)])
+    found = [goldenpair.evaluate(spec_of("evaluate", tmp_path / name, "learnable", *wish)) for name in "ab"]
+    tables = [(one.folder / "evaluate.csv").read_text() for one in found]
+    assert tables[0] == tables[1] and found[0].metrics.errors == 0
+    alone = Inspector(unbroken, spec_of("evaluate", tmp_path, "learnable", f"evaluate.checkpoint={unbroken}"))
+    for shown in sheets[0][:4]:
+        name, board = shown.name.split(" in ")
+        goldens = golden_files(folders / "images" / "goldens" / name)
+        sample = [folders / "images" / board / f"{name}_{light}.jpg" for light in alone.lights]
+        best = min(goldens, key=lambda golden: alone.inspect(sample, golden).score)
+        height, width = shown.golden.shape[2:]
+        assert np.array_equal(shown.golden, [decode(path, height, width) for path in best])
 
 
 def nvidia(real_data, monkeypatch, *overrides):

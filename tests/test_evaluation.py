@@ -111,10 +111,11 @@ def test_memory_does_not_grow_with_the_table(tao_set):
     assert max(weighing.seen) <= 2 * (2 * 4 + 1) and len(weighing.seen) == 2 * 9
 
 
+@pytest.mark.parametrize("several", [1, 4])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 40])
-def test_batches_hold_each_row_and_each_golden_once(size):
+def test_batches_hold_each_row_and_each_golden_once(size, several):
     golden_id = np.random.default_rng(0).integers(0, 9, 33)
-    batches = list(_batches(golden_id, size))
+    batches = list(_batches(golden_id, size, several))
     assert sorted(np.concatenate([one.rows for one in batches]).tolist()) == list(range(33))
     fresh = [int(golden_id[row]) for one in batches for row in one.goldens]
     assert sorted(fresh) == sorted(set(golden_id.tolist()))
@@ -123,7 +124,7 @@ def test_batches_hold_each_row_and_each_golden_once(size):
         known = ([last] if one.goes_on else []) + [int(golden_id[row]) for row in one.goldens]
         assert [known[place] for place in one.golden] == golden_id[one.rows].tolist()
         last = known[-1]
-        assert len(one.rows) + len(one.goldens) <= 2 * size + 1
+        assert len(one.rows) + several * len(one.goldens) <= 2 * size + several
 
 
 def test_progress_counts_goldens_and_samples_up_to_the_total(tao_set):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d
+from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d, expect_goldens
 
 KINDS = [(PairBatchNorm1d, nn.BatchNorm1d, (12, 5)), (PairBatchNorm2d, nn.BatchNorm2d, (12, 5, 4, 3))]
 
@@ -43,3 +43,15 @@ def test_in_eval_mode_it_is_an_ordinary_norm_of_any_number(kind, plain, shape):
     one.load_state_dict(norm.state_dict())
     for count in (1, 7, 12):
         assert torch.equal(norm.eval()(x[:count]), one.eval()(x[:count]))
+
+
+@pytest.mark.parametrize(("kind", "plain", "shape"), KINDS)
+@pytest.mark.parametrize("goldens", [2, 3, 5])
+def test_with_several_goldens_the_samples_are_normalised_and_then_all_goldens(kind, plain, shape, goldens):
+    norm, x = made(kind, shape)
+    expect_goldens(nn.Sequential(nn.Identity(), norm), goldens)
+    one, samples = plain(5), 12 // (1 + goldens)
+    assert torch.equal(norm(x), torch.cat([one(x[:samples]), one(x[samples:])]))
+    for name, value in one.state_dict().items():
+        assert torch.equal(norm.state_dict()[name], value), name
+    assert torch.equal(norm.eval()(x[:7]), one.eval()(x[:7]))

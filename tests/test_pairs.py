@@ -1,5 +1,6 @@
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -363,3 +364,91 @@ def test_without_a_ratio_each_row_comes_once_in_an_epoch(tmp_path):
         orders.append([row for batch in loader for row in batch.row.tolist()])
     assert orders[0] == orders[2] != orders[1] and sorted(orders[0]) == list(range(8))
     assert loader.state_dict()["plan"]["fpratio_sampling"] is None
+
+
+# several goldens
+
+
+@pytest.fixture
+def with_folders(tao_set):
+    """12 rows that share two folders with 5 and 2 goldens, and the pairs of them with 3 goldens each."""
+    rows = [(f"b{i}", f"g{i % 2}", "PASS" if i < 8 else "BAD", "R1") for i in range(12)]
+    made = tao_set(rows, lights=LIGHTS)
+    for folder, count in (("g0", 5), ("g1", 2)):
+        for path in made.files(folder, "R1"):
+            path.unlink()
+        for number in range(count):
+            for light, path in enumerate(made.files(folder, f"n{number}")):
+                colour = np.full((8, 6, 3), 20 * number + 100 * light + 3, np.uint8)
+                Image.fromarray(colour).save(path)
+
+    def pairs(cache: Path | None = None) -> PairSet:
+        table = read_table(made.csv_path, made.images_dir)
+        parts = part_pictures(table, replace(made.layout, goldens=3))
+        pictures = Pictures(parts.paths, made.height, made.width, 0)
+        if cache:
+            pictures = decode_once(pictures, Cache(dir=str(cache)))
+        return PairSet(parts.without(pictures.errors), pictures, table.is_defect)
+
+    return made, pairs
+
+
+def numbers_of(batch) -> list[list[int]]:
+    """The numbers of the goldens of each row, by their colours."""
+    assert batch.golden.shape[1:] == (3, 2, 3, 8, 6)
+    colours = batch.golden.flatten(3).float()
+    assert not colours.std(dim=3).any() and torch.equal(colours[:, :, 1] - colours[:, :, 0], 0 * colours[:, :, 0] + 100)
+    return ((colours[:, :, 0, 0] - 3) / 20).int().tolist()
+
+
+def test_goldens_of_a_table_are_the_same_in_every_batch(with_folders):
+    _, pairs = with_folders
+    for size in (1, 5, 12):
+        found = [one for batch in TableLoader(pairs(), size) for one in numbers_of(batch)]
+        assert found == [[0, 2, 4], [0, 1, 0]] * 6
+
+
+def test_each_epoch_of_training_draws_goldens_anew_and_a_resumed_one_the_same(with_folders):
+    _, pairs = with_folders
+    epochs = [[numbers_of(batch) for batch in loader_of(pairs(), size=4, epoch=epoch)] for epoch in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    loader = loader_of(pairs(), size=4, epoch=1)
+    batches = iter(loader)
+    next(batches)
+    state = loader.state_dict()
+    batches.close()
+    resumed = loader_of(pairs(), size=4, epoch=1)
+    resumed.load_state_dict(state)
+    assert not resumed.other_plan and [numbers_of(batch) for batch in resumed] == epochs[1][1:]
+    assert {number for epoch in epochs for batch in epoch for row in batch for number in row} == set(range(5))
+
+
+def test_goldens_that_came_or_went_start_the_epoch_anew(with_folders):
+    made, pairs = with_folders
+    state = {**loader_of(pairs()).state_dict(), "given": 1}
+    for path in made.files("g1", "n1"):
+        path.rename(path.with_name(path.name.replace("n1", "n9")))
+    loader = loader_of(pairs())
+    loader.load_state_dict(state)
+    assert [text.split(":")[0] for text in loader.other_plan] == ["checksum of the goldens"]
+
+
+def test_a_golden_known_to_be_broken_is_never_drawn(with_folders, tmp_path):
+    made, pairs = with_folders
+    made.files("g0", "n2")[1].write_bytes(b"broken")
+    found = pairs(tmp_path / "cache")
+    assert len(found.readable()) == 12
+    drawn = [row for epoch in range(5) for batch in loader_of(found, size=4, epoch=epoch) for row in numbers_of(batch)]
+    assert {number for row in drawn for number in row} == {0, 1, 3, 4}
+
+
+def test_a_row_whose_golden_breaks_later_is_replaced_whatever_was_read_before(with_folders):
+    made, pairs = with_folders
+    made.files("g0", "n2")[1].write_bytes(b"broken")
+    loader = loader_of(pairs(), size=4)
+    first = [(batch.row.tolist(), numbers_of(batch)) for batch in loader]
+    assert len(first) == 3 and all(len(rows) == 4 and [2] not in goldens for rows, goldens in first)
+    known = [(batch.row.tolist(), numbers_of(batch)) for batch in loader]  # now the error is known
+    assert known == first
+    for rows, goldens in first:
+        assert all(row % 2 or 2 not in numbers for row, numbers in zip(rows, goldens, strict=True))

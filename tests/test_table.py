@@ -1,10 +1,12 @@
+import dataclasses
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from goldenpair.data.table import Layout, PairTable, evenly, part_pictures, read_blocks, read_table
+from goldenpair.data.table import Layout, PairTable, part_pictures, read_blocks, read_table
 from goldenpair.errors import DataError, TableError
 from goldenpair.specs.common import Dataset
 
@@ -220,10 +222,11 @@ def parts_of(lights: dict[str, int] | None, rows=SHARING, root="/data"):
 def test_indices_lead_from_each_row_to_its_files(lights):
     parts = parts_of(lights)
     suffixes = [f"_{light}.jpg" for light in lights] if lights else [".jpg"]
-    assert parts.sample.shape == parts.golden.shape == (len(SHARING), len(suffixes))
+    goldens = parts.golden(np.arange(len(SHARING)))
+    assert parts.sample.shape == goldens.shape == (len(SHARING), len(suffixes))
     for i, (folder, golden, name) in enumerate(SHARING):
         assert [parts.paths[n] for n in parts.sample[i]] == [f"/data/{folder}/{name}{suffix}" for suffix in suffixes]
-        assert [parts.paths[n] for n in parts.golden[i]] == [f"/data/{golden}/{name}{suffix}" for suffix in suffixes]
+        assert [parts.paths[n] for n in goldens[i]] == [f"/data/{golden}/{name}{suffix}" for suffix in suffixes]
 
 
 def test_each_file_is_named_once():
@@ -242,7 +245,7 @@ def test_rows_share_a_golden_exactly_if_folder_and_name_agree():
 def test_an_absolute_folder_replaces_images_dir():
     parts = parts_of(None, [("/elsewhere/b1", "gold", "R1")])
     assert parts.paths[parts.sample[0, 0]] == "/elsewhere/b1/R1.jpg"
-    assert parts.paths[parts.golden[0, 0]] == "/data/gold/R1.jpg"
+    assert parts.paths[parts.golden(np.array([0]))[0, 0]] == "/data/gold/R1.jpg"
 
 
 def test_an_empty_table_needs_no_pictures():
@@ -252,11 +255,12 @@ def test_an_empty_table_needs_no_pictures():
 
 def test_what_is_wrong_with_the_pictures_of_rows():
     parts = parts_of({"White": 0, "Low": 0})
-    shared = int(parts.golden[0, 1])  # by rows 0, 2, 4 and 5; row 4 has it as its sample as well
+    goldens = parts.golden(np.arange(len(SHARING)))
+    shared = int(goldens[0, 1])  # by rows 0, 2, 4 and 5; row 4 has it as its sample as well
     own = int(parts.sample[1, 0])
     told = parts.faults({shared: "golden cut", own: "sample black"}, np.array([5, 1, 0, 3, 4]))
     assert told == ["golden cut", "sample black", "golden cut", "", "golden cut"]
-    assert parts.faults({own: "a", int(parts.golden[1, 0]): "b"}, np.array([1])) == ["a; b"]
+    assert parts.faults({own: "a", int(goldens[1, 0]): "b"}, np.array([1])) == ["a; b"]
     assert parts.faults({}, np.array([0, 1])) == ["", ""]
 
 
@@ -288,11 +292,105 @@ def test_a_mistake_is_told_with_its_part(tmp_path):
         list(parts)
 
 
-@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (5, 9), (7, 1), (100, 7), (20_001, 20_000)])
-def test_places_are_spread_evenly_and_each_is_there_once(count, wanted):
-    places = evenly(count, wanted).tolist()
-    assert len(set(places)) == len(places) == min(count, wanted)
-    assert places == sorted(places) and set(places) <= set(range(count))
-    if len(places) > 1:
-        gaps = np.diff(places)
-        assert places[0] == 0 and places[-1] == count - 1 and gaps.max() - gaps.min() <= 1
+# several goldens
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Folders a, b and c with 5, 2 and no goldens of two lights; a function that gives the pictures of rows."""
+    for folder, names in {"a": "vwxyz", "b": "pq", "c": ""}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            for light in ("White", "Low"):
+                (tmp_path / folder / f"{name}_{light}.jpg").touch()
+    (tmp_path / "c" / "n_White.jpg").touch()
+
+    def parts(rows, goldens=3):
+        cells = {"input_path": [row[0] for row in rows], "golden_path": [row[1] for row in rows]}
+        table = PairTable("t.csv", tmp_path, {**cells, "object_name": [row[2] for row in rows]})
+        layout = dataclasses.replace(layout_of(input_map={"White": 0, "Low": 1}, num_input=2), goldens=goldens)
+        return part_pictures(table, layout)
+
+    return parts
+
+
+def named(parts, numbers) -> list[str]:
+    """The goldens of a row: folder and name, where both lights agree."""
+    paths = [[Path(parts.paths[number]) for number in golden] for golden in numbers.tolist()]
+    for lights in paths:
+        assert [path.name.split("_")[1] for path in lights] == ["White.jpg", "Low.jpg"]
+        assert len({(path.parent, path.name.split("_")[0]) for path in lights}) == 1
+    return [f"{lights[0].parent.name}/{lights[0].name.split('_')[0]}" for lights in paths]
+
+
+FOLDED = [("b1", "a", "R1"), ("b1", "b", "R1"), ("b2", "a", "R7"), ("a", "a", "x")]
+
+
+def test_outside_of_training_the_goldens_are_spread_or_repeated(folders):
+    parts = folders(FOLDED)
+    found = [named(parts, golden) for golden in parts.golden(np.arange(4))]
+    spread = ["a/v", "a/x", "a/z"]
+    assert found == [spread, ["b/p", "b/q", "b/p"], spread, spread]
+    assert parts.golden_id.tolist() == [0, 1, 0, 0]
+    assert len(parts.paths) == len(set(parts.paths)) == 2 * (3 + 4 + 2)  # a golden of a is a sample too
+
+
+def test_neither_the_order_of_a_listing_nor_how_often_a_folder_stands_there_matters(folders, monkeypatch):
+    parts, listings = folders(FOLDED * 50), []
+
+    def reverse(folder):
+        listings.append(folder)
+        return sorted(os.listdir(folder), reverse=True)
+
+    monkeypatch.setattr("goldenpair.data.table.listed", reverse)
+    other = folders(FOLDED * 50)
+    assert other.paths == parts.paths and np.array_equal(other.chosen, parts.chosen)
+    assert len(listings) == 2  # each folder once
+
+
+def test_training_draws_by_seed_epoch_and_row_from_all_goldens(folders):
+    parts, rows = folders(FOLDED), np.array([2, 1, 0, 2])
+    found = parts.golden(rows, draw=(7, 1))
+    assert found.shape == (4, 3, 2)
+    assert np.array_equal(found[0], found[3])  # a row that is drawn twice in an epoch
+    assert np.array_equal(found[2], parts.golden(np.array([0]), draw=(7, 1))[0])  # whatever the batch
+    for draw in ((7, 2), (8, 1)):
+        assert not np.array_equal(found, parts.golden(rows, draw=draw))
+    drawn = [named(parts, parts.golden(np.array([0]), draw=(7, epoch))[0]) for epoch in range(40)]
+    assert {name for names in drawn for name in names} == {f"a/{name}" for name in "vwxyz"}
+    assert all(len(set(names)) == 3 for names in drawn)
+    assert parts.golden(np.empty(0, np.int64), draw=(7, 1)).shape == (0, 3, 2)
+
+
+def test_a_folder_without_a_golden_leads_to_a_file_that_there_is_not(folders):
+    parts = folders([("b1", "c", "R1"), ("b1", "none", "R1")], goldens=2)
+    assert named(parts, parts.golden(np.array([0]))[0]) == ["c/*", "c/*"]
+    assert not any(os.path.exists(path) for path in parts.paths[4:])
+
+
+def test_a_broken_golden_costs_the_rows_that_are_compared_with_it(folders):
+    parts = folders(FOLDED)
+    broken = {int(parts.chosen[0, 1, 0]): "a/x is broken"}
+    assert parts.faults(broken, np.arange(4)) == ["a/x is broken", "", "a/x is broken", "a/x is broken"]
+    drawn = parts.golden(np.arange(3), draw=(0, 0))
+    hit = np.isin(drawn, list(broken)).any(axis=(1, 2))
+    assert np.array_equal(parts.whole(broken, np.arange(3), draw=(0, 0)), ~hit)
+
+
+def test_training_can_do_without_broken_goldens_but_not_without_any(folders):
+    parts = folders(FOLDED)
+    of_a = {int(parts.pools[0][place, 1]): "broken" for place in (0, 3)}
+    left = parts.without(of_a)
+    assert left.whole(of_a, np.array([0, 1, 2])).all()
+    names = {name for epoch in range(30) for name in named(left, left.golden(np.array([0]), draw=(1, epoch))[0])}
+    assert names == {"a/w", "a/x", "a/z"}
+    of_b = {int(number): "broken" for number in parts.pools[1][:, 0]}
+    assert parts.without(of_b).whole(of_b, np.arange(3)).tolist() == [True, False, True]
+    assert parts.plan() != left.plan() and parts.plan()["num_golden"] == 3
+
+
+def test_with_one_golden_there_is_nothing_to_draw():
+    parts = parts_of({"White": 0, "Low": 0})
+    rows = np.arange(len(SHARING))
+    assert np.array_equal(parts.golden(rows, draw=(1, 2)), parts.golden(rows))
+    assert parts.without({0: "broken"}) is parts and parts.plan() == {}

@@ -275,6 +275,7 @@ OURS = {
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
     "evaluate.cutoff",
     "inference.cutoff",
+    "model.classify.golden_fusion",
     "train.clip_grad_norm",
     "train.keep_checkpoints",
     *(f"train.early_stopping.{name}" for name in ("enable", "monitor", "mode", "patience", "min_delta")),
@@ -634,7 +635,6 @@ MISFITS = [
     ("train", ["model.backbone.type=vit_small_dinov3"], "model.backbone.type", "vit_small_dinov3 is not offered yet"),
     ("export", ["model.backbone.feat_downsample=true"], "model.backbone.feat_downsample", "not offered yet"),
     ("evaluate", ["model.decode_head.in_index=[0,1]"], "model.decode_head.in_index", "not offered yet"),
-    ("inference", ["dataset.classify.num_golden=2"], "dataset.classify.num_golden", "not offered yet"),
     ("train", ["model.classify.difference_module=null"], "model.classify.difference_module", "say learnable or"),
     ("train", ["model.classify.difference_module=learnable"], "train.classify.loss", "learnable, which learns by ce"),
     ("train", ["train.classify.loss=ce"], "train.classify.loss", "euclidean, which learns by contrastive"),
@@ -741,3 +741,36 @@ def test_a_split_of_segment_is_a_list():
     assert isinstance(off.pairs, ListedPairs) and off.pairs.scale_range is None
     assert not default_spec(VCN).pairs.train_dataset.given  # no root_dir
     assert default_spec(VCN).pairs_path == "dataset.segment"
+
+
+def attention(*wish: str) -> list[str]:
+    """What is said of golden_fusion: attention in an otherwise fitting spec of one light."""
+    fit = ["num_input=1", "input_map=null", "num_golden=2", "image_height=224", "image_width=224"]
+    given = [*(f"dataset.classify.{one}" for one in fit), "model.classify.golden_fusion=attention", *wish]
+    try:
+        spec = load_spec(VCN, yaml.safe_load(CLASSIFY), given)
+    except SpecError as error:
+        return error.problems
+    return [line for line in spec.problems("inference") if "golden_fusion" in line]
+
+
+def test_attention_says_what_it_wants():
+    learnable, vit = "model.classify.difference_module=learnable", "model.backbone.type=vit_small_dinov3"
+    assert attention(learnable, vit) == []
+    path = "model.classify.golden_fusion: attention"
+    (line,) = attention("model.classify.difference_module=euclidean", vit)
+    assert line.startswith(path) and "set difference_module to learnable" in line
+    (line,) = attention(learnable)
+    assert line.startswith(path) and "strides 4, 8, 16, 32, not those of fan_small_12_p4_hybrid" in line
+    for side, size in (("height", 448), ("width", 256)):
+        (line,) = attention(learnable, vit, f"dataset.classify.image_{side}={size}")
+        assert line.startswith(path) and "multiples of 224" in line and str(size) in line
+    assert attention("dataset.classify.num_golden=1") == []
+    spec = load_spec(VCN, yaml.safe_load(CLASSIFY), ["model.classify.golden_fusion=attention"])
+    assert spec.idle()["model.classify.golden_fusion"] == "there is one golden for each sample"
+
+
+@pytest.mark.parametrize("module", ["learnable", "euclidean"])
+def test_several_goldens_fit_every_network(module):
+    wish = ["dataset.classify.num_golden=5", f"model.classify.difference_module={module}"]
+    assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").pairs.goldens == 5

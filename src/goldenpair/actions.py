@@ -151,7 +151,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             if maps:
                 maps.write_sheet(sheet, _title(metrics))
             else:
-                _write_sheet(sheet, spec, table, score, verdicts, metrics)
+                _write_sheet(sheet, inspector, table, score, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
         return EvaluateResult(run.folder, metrics, errors, pixels)
 
@@ -295,8 +295,12 @@ def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
     parts = part_pictures(table, Layout.of(pairs))
     pictures = Pictures(parts.paths, pairs.image_height, pairs.image_width, pairs.workers)
     masks = masks_of(table, getattr(pairs, split), pairs.image_height, pairs.workers)
-    with progress_bar(f"Decoding {split.split('_')[0]} pictures") as progress:
-        return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect, masks)
+    name = split.split("_")[0]
+    with progress_bar(f"Decoding {name} pictures") as progress:
+        pictures = decode_once(pictures, pairs.cache, progress)
+    # training draws another golden in the place of one that cannot be read; validation judges as evaluate does
+    parts = parts.without(pictures.errors) if name == "train" else parts
+    return PairSet(parts, pictures, table.is_defect, masks)
 
 
 def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
@@ -346,21 +350,35 @@ def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
 
 
 def _write_sheet(
-    path: Path, spec: NetworkSpec, table: PairTable, score: Score, verdicts: Sequence["Verdict"], metrics: Metrics
+    path: Path,
+    inspector: "Inspector",
+    table: PairTable,
+    score: Score,
+    verdicts: Sequence["Verdict"],
+    metrics: Metrics,
 ) -> None:
     from goldenpair.data.cache import Pictures
     from goldenpair.data.table import part_pictures
     from goldenpair.report import TILE, SheetRow, contact_sheet, rows_worth_seeing
 
     rows = rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
-    layout = Layout.of(spec.pairs)
+    pairs = inspector.spec.pairs
+    layout = Layout.of(pairs)
     parts = part_pictures(table, layout)
+
+    def golden_of(row: int) -> list[int]:
+        """Of several goldens the one that matches best."""
+        sample, several = parts.sample[row].tolist(), parts.chosen[parts.golden_id[row]].tolist()
+        sources, goldens = [parts.paths[i] for i in sample], [[parts.paths[i] for i in golden] for golden in several]
+        found: list[int] = several[inspector.closest_golden(sources, goldens)]
+        return found
+
     # as large as the sheet shows them, not as small as the network may see them
     width = max(1, round(TILE * layout.width / layout.height))
-    pictures = Pictures(parts.paths, TILE, width, spec.pairs.workers)
+    pictures = Pictures(parts.paths, TILE, width, pairs.workers)
     sheet = [
         SheetRow(
-            golden=pictures.read(parts.golden[row]),
+            golden=pictures.read(np.array(golden_of(row))),
             sample=pictures.read(parts.sample[row]),
             name=f"{table.cells['object_name'][row]} in {table.cells['input_path'][row]}",
             label=table.cells["label"][row],

@@ -272,7 +272,7 @@ class TensorboardDetails(Callback):
         if batch_idx == 0 and self._due(trainer):
             assert isinstance(trainer.logger, TensorBoardLogger)
             for name, pictures in (("compare_sample", batch.sample), ("golden_sample", batch.golden)):
-                joined = join(pictures[:8], self._task.layout)
+                joined = join(pictures[:8], self._task.layout).flatten(0, -4)  # several goldens one after the other
                 trainer.logger.experiment.add_images(f"image/{name}", joined, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -30,7 +30,8 @@ class PictureRecipe(_Part):
     """How the pictures of a part become an input of the network.
 
     Each light's picture is resized to `height` x `width` (Pillow, bilinear, antialiased), RGB. They are joined row by
-    row into `rows` x `columns`; then every channel of v in 0..255 becomes (v / 255 - mean) / std.
+    row into `rows` x `columns`; then every channel of v in 0..255 becomes (v / 255 - mean) / std. With more than one of
+    `goldens` the second input has an axis of them after that of the pairs, where fewer are repeated.
     """
 
     lights: list[str]
@@ -40,6 +41,7 @@ class PictureRecipe(_Part):
     columns: int
     mean: list[float]
     std: list[float]
+    goldens: int = 1
 
     @classmethod
     def of(cls, spec: NetworkSpec) -> "PictureRecipe":
@@ -52,6 +54,7 @@ class PictureRecipe(_Part):
             columns=layout.columns,
             mean=config.rgb_input_mean,
             std=config.rgb_input_std,
+            goldens=layout.goldens,
         )
 
 
@@ -102,8 +105,8 @@ class ExportNote(_Part):
 class OnnxNetwork(nn.Module):
     """A network in an ONNX file, called as the one it was made from; it runs on the CPU.
 
-    Takes float32 [N, 3, H, W] samples and goldens and returns the file's outputs. A file for a fixed number of pairs
-    gets as many batches as are needed, the last one filled up.
+    Takes float32 [N, 3, H, W] samples and goldens, or [N, G, 3, H, W] goldens, and returns the file's outputs. A file
+    for a fixed number of pairs gets as many batches as are needed, the last one filled up.
     """
 
     def __init__(self, session: "onnxruntime.InferenceSession"):
@@ -111,9 +114,10 @@ class OnnxNetwork(nn.Module):
         self._session = session
         self.inputs = tuple(one.name for one in session.get_inputs())
         self.outputs = tuple(one.name for one in session.get_outputs())
-        self.shape = tuple(session.get_inputs()[0].shape) if self.inputs else ()
-        """Of an input: batch, channels, height, width; a text stands for any size."""
-        self.batch = self.shape[0] if self.shape and isinstance(self.shape[0], int) else None
+        self.shapes = tuple(tuple(one.shape) for one in session.get_inputs())
+        """Of each input: batch, goldens if there are several, channels, height, width; a text stands for any size."""
+        first = self.shapes[0][:1] if self.shapes else ()
+        self.batch = first[0] if first and isinstance(first[0], int) else None
 
     def forward(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, ...]:
         step = self.batch or max(1, len(sample))
@@ -123,7 +127,7 @@ class OnnxNetwork(nn.Module):
     def _run(self, *pair: Tensor) -> list[Tensor]:
         count = len(pair[0])
         if self.batch and count < self.batch:
-            pair = tuple(torch.cat([half, half[-1:].expand(self.batch - count, -1, -1, -1)]) for half in pair)
+            pair = tuple(torch.cat([half, half[-1:].expand(self.batch - count, *half.shape[1:])]) for half in pair)
         feeds = {name: half.contiguous().cpu().numpy() for name, half in zip(self.inputs, pair, strict=True)}
         return [torch.from_numpy(found)[:count] for found in self._session.run(list(self.outputs), feeds)]
 
@@ -150,10 +154,12 @@ def around(network: OnnxNetwork, spec: NetworkSpec, file: Path) -> Task:
     """The task of a spec with an exported network; CheckpointError if the two do not fit."""
     task = create_task(spec, network)
     graph, layout = task.graph, task.layout
-    wanted = [graph.inputs, graph.outputs, (3, layout.joined_height, layout.joined_width)]
-    found = [network.inputs, network.outputs, network.shape[1:]]
+    picture = (3, layout.joined_height, layout.joined_width)
+    shapes = (picture, (*layout.golden_axis, *picture))
+    wanted = [graph.inputs, graph.outputs, shapes]
+    found = [network.inputs, network.outputs, tuple(shape[1:] for shape in network.shapes)]
     if wanted != found:
-        told = [f"inputs {one[0]}, outputs {one[1]}, pictures {one[2]}" for one in (found, wanted)]
+        told = [f"inputs {one[0]} of {one[2]}, outputs {one[1]}" for one in (found, wanted)]
         raise CheckpointError(f"exported model {file}: it is of another network: {told[0]}; expected {told[1]}")
     return task
 

@@ -1,4 +1,4 @@
-"""Scores of a table: each golden that rows share is looked at once."""
+"""Scores of a table: each golden, or folder of goldens, that rows share is looked at once."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Scores:
 @dataclass(frozen=True)
 class _Batch:
     """`golden` says for each of `rows` which one it compares with: 0 is the last golden of the batch before if
-    `goes_on`, and the others are `goldens`, in their order."""
+    `goes_on`, and the others are those of the rows `goldens`, in their order. A golden may be a folder of them."""
 
     rows: NDArray[np.int64]
     goldens: NDArray[np.int64]
@@ -55,10 +55,11 @@ def score_table(
     layout = task.layout
     parts = part_pictures(table, layout)
     pictures = Pictures(parts.paths, layout.height, layout.width, workers)
-    batches = list(_batches(parts.golden_id, batch_size))
-    files = (np.concatenate([parts.sample[one.rows], parts.golden[one.goldens]]) for one in batches)
+    batches = list(_batches(parts.golden_id, batch_size, layout.goldens))
+    lights = parts.sample.shape[1]
+    files = (np.concatenate([parts.sample[one.rows], parts.golden(one.goldens).reshape(-1, lights)]) for one in batches)
     task.model.to(device)
-    total, done = sum(len(one.rows) + len(one.goldens) for one in batches), 0
+    total, done = sum(len(one.rows) + layout.goldens * len(one.goldens) for one in batches), 0
     score = np.empty(len(table), np.float32)
     last: Features = ()
     with torch.inference_mode():
@@ -66,7 +67,7 @@ def score_table(
             prepared = task.prepare(torch.from_numpy(pixels).to(device, non_blocking=True))
             found = task.features(prepared)
             count = len(batch.rows)
-            goldens = tuple(one[count:] for one in found)
+            goldens = _goldens(found, count, layout.goldens)
             if batch.goes_on:
                 goldens = tuple(torch.cat(two) for two in zip(last, goldens, strict=True))
             last = tuple(one[-1:] for one in goldens)
@@ -88,14 +89,20 @@ def score_table(
     return Scores(score, errors)
 
 
-def _batches(golden_id: NDArray[np.int64], size: int) -> Iterator[_Batch]:
+def _goldens(found: Features, samples: int, several: int) -> Features:
+    """Of the features of so many samples and then of their goldens those of the goldens: [n, ...] or [n, G, ...]."""
+    return tuple(one[samples:] if several == 1 else one[samples:].reshape(-1, several, *one.shape[1:]) for one in found)
+
+
+def _batches(golden_id: NDArray[np.int64], size: int, several: int) -> Iterator[_Batch]:
     """All rows, those that share a golden one after the other, so that no more than one golden has to be kept.
 
-    A batch has about as many pictures as `size` pairs: up to twice as many rows where these share a golden.
+    A batch has about as many pictures as `size` pairs: up to twice as many rows where these share a golden, each of
+    which is `several` pictures.
     """
     order = np.argsort(golden_id, kind="stable")
     of_order = golden_id[order]
-    pictures = np.cumsum(1 + (np.diff(of_order, prepend=-1) != 0))
+    pictures = np.cumsum(1 + several * (np.diff(of_order, prepend=-1) != 0))
     number = (pictures - 1) // (2 * size)
     before = None
     for rows in np.split(order, np.flatnonzero(np.diff(number)) + 1):
@@ -108,9 +115,29 @@ def _batches(golden_id: NDArray[np.int64], size: int) -> Iterator[_Batch]:
 def look_at_pictures(
     task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device
 ) -> tuple[float, NDArray[np.uint8] | None]:
-    """The score of one pair, uint8 [L, 3, H, W] each, and the class of each pixel, uint8 [h, w], as `Task.look`."""
+    """The score of one pair, uint8 [L, 3, H, W] each, and the class of each pixel, uint8 [h, w], as `Task.look`.
+
+    Several goldens are [G, L, 3, H, W].
+    """
     with torch.inference_mode():
-        pair = torch.from_numpy(np.stack([sample, golden])).to(device)
-        features = task.features(task.prepare(pair))
-        score, classes = task.look(tuple(one[:1] for one in features), tuple(one[1:] for one in features))
+        score, classes = task.look(*_features(task, sample, golden, device))
         return float(score[0]), None if classes is None else classes[0].cpu().numpy()
+
+
+def closest_golden(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device) -> int:
+    """Which of several goldens, uint8 [G, L, 3, H, W], gives the lowest score when it is the only one."""
+    several = len(golden)
+    with torch.inference_mode():
+        one, goldens = _features(task, sample, golden, device)
+        again = tuple(each.expand(several, *each.shape[1:]) for each in one)
+        alone = tuple(each[0][:, None].expand(-1, several, *each.shape[2:]) for each in goldens)
+        return int(task.score(again, alone).argmin())
+
+
+def _features(
+    task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device
+) -> tuple[Features, Features]:
+    """The features of a sample and of its golden or goldens, as `Task.score` wants them."""
+    pair = torch.from_numpy(np.concatenate([sample[None], golden.reshape(-1, *sample.shape)])).to(device)
+    found = task.features(task.prepare(pair))
+    return tuple(one[:1] for one in found), _goldens(found, 1, task.layout.goldens)

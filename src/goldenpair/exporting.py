@@ -19,8 +19,9 @@ from torch import Tensor
 from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.cache import Pictures
+from goldenpair.data.goldens import evenly
 from goldenpair.data.lists import read_split
-from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, evenly, part_pictures
+from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, part_pictures
 from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
@@ -53,7 +54,10 @@ _NEWER_EXPORTER = 18  # the lowest opset that PyTorch's newer exporter writes
 
 @dataclass(frozen=True)
 class ProofPairs:
-    """Pairs that scores are compared on, uint8 [N, L, 3, H, W] each, and where they are from."""
+    """Pairs that scores are compared on, uint8 [N, L, 3, H, W] each, and where they are from.
+
+    Several goldens are [N, G, L, 3, H, W].
+    """
 
     sample: Tensor
     golden: Tensor
@@ -150,9 +154,9 @@ def _write(task: Task, file: Path, wish: ExportCommon) -> None:
     import onnx
 
     layout, graph, batch = task.layout, task.graph, wish.fixed_batch
-    shape = (batch or 2, 3, layout.joined_height, layout.joined_width)
+    pairs, picture = batch or 2, (3, layout.joined_height, layout.joined_width)
     # two tensors, not one twice, which would make them one input
-    example = (torch.rand(shape), torch.rand(shape))
+    example = (torch.rand(pairs, *picture), torch.rand(pairs, *layout.golden_axis, *picture))
     ends = (*graph.inputs, *graph.outputs)
     newer = wish.opset_version >= _NEWER_EXPORTER
     any_batch = torch.export.Dim(graph.axis, min=1)
@@ -238,9 +242,10 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
         if problems and source is spec:  # those of the training may be on another machine
             raise DataError("\n  ".join(["no pair was found to prove the exported file with:", *problems]))
     log.warning("The spec names no table: the exported file is proved with random pixels, not with real pairs.")
-    layout = task.layout
-    shape = (2, _PAIRS, len(layout.suffixes), 3, layout.height, layout.width)
-    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    layout, random = task.layout, torch.Generator().manual_seed(0)
+    picture = (len(layout.suffixes), 3, layout.height, layout.width)
+    shapes = ((_PAIRS, *picture), (_PAIRS, *layout.golden_axis, *picture))
+    noise = [torch.randint(0, 256, shape, dtype=torch.uint8, generator=random) for shape in shapes]
     return ProofPairs(noise[0], noise[1], "random pixels")
 
 
@@ -250,7 +255,7 @@ def _from_table(table: PairTable, task: Task, workers: int) -> ProofPairs:
     parts = part_pictures(table, task.layout)
     pictures = Pictures(parts.paths, task.layout.height, task.layout.width, workers)
     rows = _spread(table)
-    sample, golden = pictures.read(parts.sample[rows]), pictures.read(parts.golden[rows])
+    sample, golden = pictures.read(parts.sample[rows]), pictures.read(parts.golden(rows))
     good = parts.whole(pictures.errors, rows)
     if not good.any():
         first = next(iter(pictures.errors.values()), "it has no rows")

@@ -19,7 +19,7 @@ from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
 from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
-from goldenpair.evaluation import TakeClasses, look_at_pictures, score_table
+from goldenpair.evaluation import TakeClasses, closest_golden, look_at_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
 from goldenpair.specs.common import NetworkSpec, SplitFiles
@@ -29,6 +29,8 @@ SCORE_COLUMN = "siamese_score"
 _BLOCK = 2048  # rows that are in memory at once when a table is streamed
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, the content of a file, or uint8 [H, W, 3] RGB pixels."""
+Part = Picture | Sequence[Picture]
+"""One picture, or one for each light."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,17 @@ class Inspector:
         """The lights in the order in which their pictures are given; empty for one picture."""
         return self._task.layout.lights
 
-    def inspect(self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]) -> Verdict:
+    @property
+    def goldens(self) -> int:
+        """With how many goldens a part is compared; with more than one, `inspect` takes a list of them."""
+        return self._task.layout.goldens
+
+    def inspect(self, sample: Part, golden: Part | Sequence[Part]) -> Verdict:
         """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
 
-        A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of
-        pictures, or for what is none.
+        A model of several `goldens` takes a list of them: no more than these, and fewer are repeated. A picture that
+        cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of pictures or goldens,
+        or for what is none.
         """
         try:
             score, _ = self._look(sample, golden)
@@ -88,7 +96,7 @@ class Inspector:
             return Verdict.of(math.nan, self.cutoff, str(error))
         return Verdict.of(score, self.cutoff)
 
-    def class_map(self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]) -> NDArray[np.uint8]:
+    def class_map(self, sample: Part, golden: Part) -> NDArray[np.uint8]:
         """Where a part differs from its golden, uint8 [h, w]: the class of each pixel that the network sees, 0 for no
         change. Raises DataError for a picture that cannot be read, InputError if the network does not segment."""
         _, classes = self._look(sample, golden)
@@ -96,11 +104,17 @@ class Inspector:
             raise InputError("this model gives scores only; a visual_changenet of task segment gives class maps")
         return classes
 
-    def _look(
-        self, sample: Picture | Sequence[Picture], golden: Picture | Sequence[Picture]
-    ) -> tuple[float, NDArray[np.uint8] | None]:
-        pair = [self._pictures(role, given) for role, given in (("sample", sample), ("golden", golden))]
-        return look_at_pictures(self._task, pair[0], pair[1], self._device)
+    def closest_golden(self, sample: Part, golden: Sequence[Part]) -> int:
+        """Which golden of a list, as `inspect` takes it, gives the lowest score when it is the only one.
+
+        Raises DataError for a picture that cannot be read or is black, else InputError as `inspect`.
+        """
+        if self.goldens == 1:
+            return 0
+        return closest_golden(self._task, self._part("sample", sample), self._golden(golden), self._device)
+
+    def _look(self, sample: Part, golden: Part | Sequence[Part]) -> tuple[float, NDArray[np.uint8] | None]:
+        return look_at_pictures(self._task, self._part("sample", sample), self._golden(golden), self._device)
 
     def inspect_table(
         self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None
@@ -145,28 +159,38 @@ class Inspector:
             Verdict.of(score, self.cutoff, found.errors.get(row, "")) for row, score in enumerate(found.score.tolist())
         ]
 
-    def _pictures(self, role: str, given: Picture | Sequence[Picture]) -> NDArray[np.uint8]:
+    def _golden(self, given: Part | Sequence[Part]) -> NDArray[np.uint8]:
+        """uint8 [L, 3, H, W], or [G, L, 3, H, W] for a model of several goldens."""
+        if self.goldens == 1:
+            return self._part("golden", given)
+        single = isinstance(given, str | bytes) or (isinstance(given, np.ndarray) and given.ndim < 4)
+        parts = list(given) if isinstance(given, Iterable) and not single else None
+        if parts is None or not 1 <= len(parts) <= self.goldens:
+            each = f"a list of pictures, one for each of {', '.join(self.lights)}" if self.lights else "a picture"
+            found = f"{type(given).__name__} is no list" if parts is None else f"{len(parts)} of them are given"
+            raise InputError(f"golden: {found}; this model wants a list of 1 to {self.goldens} goldens, each {each}")
+        decoded = [self._part(f"golden {place}", part) for place, part in enumerate(parts, 1)]
+        return np.stack([decoded[place % len(decoded)] for place in range(self.goldens)])
+
+    def _part(self, role: str, given: Part | Sequence[Part]) -> NDArray[np.uint8]:
         """uint8 [L, 3, H, W]."""
         layout = self._task.layout
-        sources: list[Picture]
-        if isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim != 4):
-            sources = [given]
-        elif isinstance(given, Iterable):
-            sources = list(given)
-        else:  # from a program without types
-            sources = [given]
-        strange = [source for source in sources if not isinstance(source, str | Path | bytes | np.ndarray)]
-        if strange:
-            raise InputError(f"{role}: {type(strange[0]).__name__} is no picture; give a path, bytes or an array")
-        if len(sources) != len(layout.suffixes):
+        single = isinstance(given, str | Path | bytes) or (isinstance(given, np.ndarray) and given.ndim != 4)
+        sources = list(given) if isinstance(given, Iterable) and not single else [given]
+        pictures: list[Picture] = []
+        for source in sources:
+            if not isinstance(source, str | Path | bytes | np.ndarray):
+                raise InputError(f"{role}: {type(source).__name__} is no picture; give a path, bytes or an array")
+            pictures.append(source)
+        if len(pictures) != len(layout.suffixes):
             wanted = f"one for each of {', '.join(layout.lights)}" if layout.lights else "one"
-            raise InputError(f"{role}: {len(sources)} pictures given; this model wants {wanted}")
+            raise InputError(f"{role}: {len(pictures)} pictures given; this model wants {wanted}")
         return np.stack(
             [
                 as_picture(source, layout.height, layout.width, f"{role} picture {i + 1}")
                 if isinstance(source, np.ndarray)
                 else decode(source, layout.height, layout.width, f"{role} picture {i + 1}")
-                for i, source in enumerate(sources)
+                for i, source in enumerate(pictures)
             ]
         )
 

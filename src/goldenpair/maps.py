@@ -69,7 +69,8 @@ class ClassMaps:
                 pair_picture(self._pair(row, classes, truth), self._colours).save(made, "PNG")
 
     def _pair(self, row: int, classes: NDArray[np.uint8], truth: NDArray[np.uint8] | None) -> MaskedPair:
-        sample, golden = (self._pictures.read(part[row])[0] for part in (self._parts.sample, self._parts.golden))
+        files = (self._parts.sample[row], self._parts.golden(np.array([row]))[0])
+        sample, golden = (self._pictures.read(one)[0] for one in files)
         return MaskedPair(self._table.cells["object_name"][row], sample, golden, classes, truth)
 
     def write_sheet(self, path: Path, title: str) -> None:

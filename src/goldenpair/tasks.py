@@ -50,7 +50,9 @@ class Graph:
 class Task(ABC):
     """A family's model with what training and scoring need to know of it.
 
-    In eval mode `model(sample, golden)` is what is exported; the tensors that it returns are `graph.outputs`.
+    A pair is a sample and its golden; where `layout` has several goldens, whatever is said of a golden has an axis of
+    them after that of the pairs: [N, G, ...]. In eval mode `model(sample, golden)` is what is exported; the tensors
+    that it returns are `graph.outputs`.
     """
 
     graph: ClassVar[Graph]
@@ -183,7 +185,7 @@ class ChangenetTask(Task):
 
     def _compared(self, sample: Features, golden: Features) -> Tensor:
         if isinstance(self.model, Changenet):
-            return self._found(self.model.compare(sample, golden))
+            return self._found(self.model.compare_goldens(sample, golden))
         return self._found(self.model(*sample, *golden))
 
 
@@ -324,6 +326,10 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
             embed_dim=spec.model.decode_head.decoder_params["embed_dim"],
             hidden=classify.embed_dec,
             scales=classify.learnable_difference_modules,
+            goldens=layout.goldens,
+            attention=layout.goldens > 1 and classify.golden_fusion == "attention",
             frozen=backbone.freeze_backbone,
         )
-    return EuclideanChangenet(fan, *size, embedding=classify.embedding_vectors, frozen=backbone.freeze_backbone)
+    return EuclideanChangenet(
+        fan, *size, embedding=classify.embedding_vectors, goldens=layout.goldens, frozen=backbone.freeze_backbone
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from goldenpair.data.audit_files import Files, NumberedRows, Numbering
+from goldenpair.data.audit_goldens import GoldenFolders
 from goldenpair.data.audit_masks import with_labels
 from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
@@ -59,17 +60,22 @@ def audit(
     refused = {fault.split for fault in faults}  # nothing more can be said of them
     faults += of_masks
     numbering = Numbering()
-    rows = {split: numbering.rows(table) for split, table in tables.items() if split not in refused}
+    rows = {split: numbering.rows(table, layout.goldens) for split, table in tables.items() if split not in refused}
     steps = _Steps(progress, len(numbering.folders) + sum(headers_to_read(each, layout) for each in rows.values()))
     found = Files(numbering, rows.values(), layout, steps.step)
+    folders = GoldenFolders(rows.values(), layout, steps.step) if layout.goldens > 1 else None
     for split, each in rows.items():
-        faults += _name_and_label_faults(split, each.table) + _row_faults(split, each)
+        faults += _name_and_label_faults(split, each.table) + _row_faults(split, each, folders)
         if not each.table.images_dir.is_dir():
             folder = str(each.table.images_dir)
             faults.append(Fault(split, "images_dir_missing", "images_dir is no folder", 1, (folder,)))
             continue
-        faults += found.faults(split, each, strict=split != UNLABELLED)
-        of_pictures, note = picture_faults(split, each, found.whole(each), layout, steps.step)
+        strict, whole = split != UNLABELLED, found.whole(each)
+        faults += found.faults(split, each, strict)
+        if folders:
+            faults += folders.faults(split, each, strict)
+            whole &= folders.whole(each)
+        of_pictures, note = picture_faults(split, each, whole, layout, steps.step, folders)
         faults += of_pictures
         notes += note
     faults += _shared_parts(rows)
@@ -138,14 +144,14 @@ def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
     return faults
 
 
-def _row_faults(split: str, rows: NumberedRows) -> list[Fault]:
+def _row_faults(split: str, rows: NumberedRows, folders: GoldenFolders | None) -> list[Fault]:
     """Rows that say the same, that contradict each other, that compare a part with itself, or lead elsewhere."""
     table = rows.table
 
     def with_label(row: int) -> str:
         return f"{table.describe(row)}: {table.cells['label'][row]}"
 
-    own = np.flatnonzero(rows.sample == rows.golden)
+    own = folders.own(rows) if folders else np.flatnonzero(rows.sample == rows.golden)
     what = "part and golden are the same pictures, which always pass"
     faults = Fault.of(split, "same_pictures", what, own, table.describe, fatal=False)
     _, pair = np.unique(rows.pair, return_inverse=True)

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.data.audit_files import NumberedRows, Step
+from goldenpair.data.audit_goldens import GoldenFolders
 from goldenpair.data.decoding import decode, read, read_size
 from goldenpair.data.faults import Fault
-from goldenpair.data.table import Layout, evenly
+from goldenpair.data.goldens import evenly
+from goldenpair.data.table import Layout
 from goldenpair.errors import DataError
 
 HEADERS = 20_000
@@ -31,33 +33,44 @@ _CLEARLY, _LEVELS = 0.7, 3.0
 
 @dataclass(frozen=True)
 class _Pair:
-    """A row and the paths of its pictures, one for each light."""
+    """A row and the paths of its pictures, one for each light; `goldens` are those of each golden."""
 
     row: int
     sample: list[str]
-    golden: list[str]
+    goldens: list[list[str]]
+
+    @property
+    def paths(self) -> list[str]:
+        return [*self.sample, *(path for golden in self.goldens for path in golden)]
 
 
 def headers_to_read(rows: NumberedRows, layout: Layout) -> int:
     """At most as many pictures as this are looked at."""
-    return min(HEADERS, 2 * len(rows.sample) * len(layout.suffixes))
+    return min(HEADERS, (1 + layout.goldens) * len(rows.sample) * len(layout.suffixes))
 
 
 def picture_faults(
-    split: str, rows: NumberedRows, whole: NDArray[np.bool_], layout: Layout, step: Step
+    split: str,
+    rows: NumberedRows,
+    whole: NDArray[np.bool_],
+    layout: Layout,
+    step: Step,
+    folders: GoldenFolders | None = None,
 ) -> tuple[list[Fault], list[str]]:
     """Faults of the pictures of the rows that have all of them (`whole`, bool [N]), and notes on what was not read.
 
+    Where samples have several goldens, `folders` tells which; those that are compared outside of training are read.
+
     None is fatal: training leaves out what cannot be read, and scoring gives it the verdict ERROR.
     """
-    pairs, total = _pairs(rows, np.flatnonzero(whole), layout)
-    headers = _headers({path: None for pair in pairs for path in (*pair.sample, *pair.golden)}, step)
+    pairs, total = _pairs(rows, np.flatnonzero(whole), layout, folders)
+    headers = _headers({path: None for pair in pairs for path in pair.paths}, step)
     notes = []
     if len(headers) < total:
         notes.append(f"{split}: headers of {len(headers):,} of {total:,} pictures were read, evenly spread")
     broken = {path: text for path, text in headers.items() if isinstance(text, str)}
     sizes = {path: size for path, size in headers.items() if isinstance(size, tuple)}
-    pairs = [pair for pair in pairs if not broken.keys() & {*pair.sample, *pair.golden}]
+    pairs = [pair for pair in pairs if broken.keys().isdisjoint(pair.paths)]
     faults = []
     if len(layout.lights) > 1:
         lit = [pairs[place] for place in evenly(len(pairs), LIGHT_ROWS)]
@@ -65,19 +78,35 @@ def picture_faults(
     return _header_faults(split, rows, pairs, sizes, broken) + faults, notes
 
 
-def _pairs(rows: NumberedRows, chosen: NDArray[np.int64], layout: Layout) -> tuple[list[_Pair], int]:
+def _pairs(
+    rows: NumberedRows, chosen: NDArray[np.int64], layout: Layout, folders: GoldenFolders | None
+) -> tuple[list[_Pair], int]:
     """The pairs whose headers are read, each once, and how many pictures there are in all."""
-    total = len(np.unique(np.concatenate([rows.sample[chosen], rows.golden[chosen]]))) * len(layout.suffixes)
-    first = chosen[np.sort(np.unique(rows.pair[chosen], return_index=True)[1])]
-    few = HEADERS if total <= HEADERS else max(1, HEADERS // (2 * len(layout.suffixes)))
-    table, root = rows.table, rows.table.images_dir
+    table, lights, several = rows.table, len(layout.suffixes), layout.goldens
+    names, root = table.cells["object_name"], table.images_dir
+    if folders:
+        of_folder = [len(folders.names(rows, row)) for row in _first(rows.golden, chosen).tolist()]
+        total = (len(np.unique(rows.sample[chosen])) + sum(min(several, count) for count in of_folder)) * lights
+    else:
+        total = len(np.unique(np.concatenate([rows.sample[chosen], rows.golden[chosen]]))) * lights
+    first = _first(rows.pair, chosen)
+    few = HEADERS if total <= HEADERS else max(1, HEADERS // ((1 + several) * lights))
 
-    def paths(column: str, row: int) -> list[str]:
-        start = str(root / table.cells[column][row] / table.cells["object_name"][row])
+    def paths(column: str, row: int, name: str) -> list[str]:
+        start = str(root / table.cells[column][row] / name)
         return [start + suffix for suffix in layout.suffixes]
 
+    def goldens(row: int) -> list[list[str]]:
+        there = folders.names(rows, row) if folders else [names[row]]
+        return [paths("golden_path", row, there[place]) for place in evenly(len(there), several).tolist()]
+
     kept = first[evenly(len(first), few)].tolist()
-    return [_Pair(row, paths("input_path", row), paths("golden_path", row)) for row in kept], total
+    return [_Pair(row, paths("input_path", row, names[row]), goldens(row)) for row in kept], total
+
+
+def _first(numbers: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the chosen rows the first with each number, in their order."""
+    return chosen[np.sort(np.unique(numbers[chosen], return_index=True)[1])]
 
 
 def _headers(paths: Iterable[str], step: Step) -> dict[str, tuple[int, int] | str]:
@@ -119,7 +148,8 @@ def _header_faults(
     odd = [
         (pair.row, sizes[sample], sizes[golden])
         for pair in pairs
-        for sample, golden in zip(pair.sample, pair.golden, strict=True)
+        for golden_paths in pair.goldens
+        for sample, golden in zip(pair.sample, golden_paths, strict=True)
         if _differ(sizes[sample], sizes[golden])
     ]
     if odd:
@@ -155,7 +185,7 @@ def _light_faults(
     swapped: list[tuple[int, str]] = []
     twins: dict[str, None] = {}
     for pair in pairs:
-        sample, golden = (_tiny(paths, twins, broken) for paths in (pair.sample, pair.golden))
+        sample, golden = (_tiny(paths, twins, broken) for paths in (pair.sample, pair.goldens[0]))
         if sample is None or golden is None:
             continue
         order = swapped_lights(sample, golden)

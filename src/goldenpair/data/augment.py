@@ -1,8 +1,8 @@
 """From uint8 pictures to what a network reads: augmentation, joining of the lights, normalisation.
 
 Everything works on a whole batch on its device. Shapes: N pairs, L lights, H x W per picture; a joined picture is
-[N, 3, rows * H, columns * W]. Random values are drawn on the CPU from a generator, so they do not depend on the
-device.
+[N, 3, rows * H, columns * W]; several goldens are [N, G, ...]. Random values are drawn on the CPU from a generator, so
+they do not depend on the device.
 """
 
 import math
@@ -20,14 +20,15 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 
 
 def join(pictures: Tensor, layout: Layout) -> Tensor:
-    """[N, L, 3, H, W] -> [N, 3, rows * H, columns * W], lights row by row; TAO's linear is one column."""
-    n, _, c, h, w = pictures.shape
-    grid = pictures.reshape(n, layout.rows, layout.columns, c, h, w)
-    return grid.permute(0, 3, 1, 4, 2, 5).reshape(n, c, layout.joined_height, layout.joined_width)
+    """[..., L, 3, H, W] -> [..., 3, rows * H, columns * W], lights row by row; TAO's linear is one column."""
+    *several, _, c, h, w = pictures.shape
+    grid = pictures.reshape(*several, layout.rows, layout.columns, c, h, w)
+    by_line = grid.movedim((-5, -4, -3), (-4, -2, -5))
+    return by_line.reshape(*several, c, layout.joined_height, layout.joined_width)
 
 
 class Preparation:
-    """Joins and normalises: uint8 or float32 (0..255) [N, L, 3, H, W] -> float32 [N, 3, rows * H, columns * W]."""
+    """Joins and normalises: uint8 or float32 (0..255) [..., L, 3, H, W] -> float32 [..., 3, rows * H, columns * W]."""
 
     def __init__(self, layout: Layout, mean: list[float], std: list[float]):
         self.layout = layout
@@ -55,7 +56,7 @@ class _Draws:
 
 
 class Augmentation:
-    """Random changes of pairs. All lights of a picture change alike; golden and sample too, but for the jitter.
+    """Random changes of pairs. All lights of a picture change alike; goldens and sample too, but for the jitter.
 
     With a `scale_range` pairs are enlarged by a factor from there, and a random part as large as the picture is kept.
     """
@@ -66,7 +67,10 @@ class Augmentation:
         self.scale_range = scale_range
 
     def __call__(self, sample: Tensor, golden: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """uint8 [N, L, 3, H, W] each -> float32 0..255 of the same shapes. Off, it only hands them through."""
+        """uint8 [N, L, 3, H, W], golden also [N, G, L, 3, H, W] -> float32 0..255 of the same shapes.
+
+        Off, it only hands them through.
+        """
         if not self.config.augment:
             return sample, golden
         draws = _Draws(generator, len(sample))
@@ -87,19 +91,21 @@ class Augmentation:
         return *self._changed(sample, golden, place, draws), moved
 
     def _changed(self, sample: Tensor, golden: Tensor, together: Tensor, draws: _Draws) -> tuple[Tensor, Tensor]:
-        config, n, generator = self.config, draws.count, draws.generator
+        config, n, generator, several = self.config, draws.count, draws.generator, golden.shape[1:-4]
         jitter = config.relative_jitter
-        pair = torch.cat([sample, golden])
-        moves = together.repeat(2, 1, 1)
+        # all samples, then the first golden of all, then the second
+        pair = torch.cat([sample, golden.transpose(0, 1).flatten(0, 1) if several else golden])
+        times = len(pair) // n
+        moves = together.repeat(times, 1, 1)
         # half of each difference to either side; a pair that is not jittered stays as sharp as at inspection
-        half = draws.happens(jitter.jitter_probability).repeat(2) / 2 if jitter.enable else None
-        apart = _Draws(generator, 2 * n)
+        half = draws.happens(jitter.jitter_probability).repeat(times) / 2 if jitter.enable else None
+        apart = _Draws(generator, times * n)
         if half is not None:
             moves = self._jitter(apart, half) @ moves
         moved = _move(pair, moves)
         if config.with_random_blur:
             sigma = draws.uniform() * draws.happens(0.5)
-            moved = _blur(moved, sigma.repeat(2))
+            moved = _blur(moved, sigma.repeat(times))
         if config.random_color.enable:
             changed = draws.happens(config.random_color.color_probability)
             moved = _recolour(moved, config.random_color, draws, changed)
@@ -107,7 +113,8 @@ class Augmentation:
             exposure = 1 + apart.uniform(-jitter.max_exposure, jitter.max_exposure) * half
             moved = moved * exposure.to(moved.device)[:, None, None, None, None]
         moved = moved.clamp(0, 255)
-        return moved[:n], moved[n:]
+        goldens = moved[n:]
+        return moved[:n], goldens.reshape(-1, n, *sample.shape[1:]).transpose(0, 1) if several else goldens
 
     def _place(self, draws: _Draws) -> Tensor:
         """Flip, turn and crop as one [N, 3, 3] map from places in the new picture to places in the old.
@@ -201,7 +208,7 @@ def _recolour(pictures: Tensor, config: RandomColor, draws: _Draws, changed: Ten
     """Brightness, contrast, saturation and hue of [2N, L, 3, H, W] as one colour matrix for each of N pairs.
 
     Contrast pulls towards the mean grey of the sample's picture and of the golden's alike, so that a pair stays
-    one.
+    one. With G goldens there are (1 + G) N pictures.
     """
     n = draws.count
 
@@ -217,9 +224,9 @@ def _recolour(pictures: Tensor, config: RandomColor, draws: _Draws, changed: Ten
     saturate = saturation[:, None, None] * torch.eye(3) + (1 - saturation)[:, None, None] * desaturate
     matrix = (_hue_matrix(turn) @ saturate) * (brightness * contrast)[:, None, None]
     matrix = matrix.to(pictures.device)
-    stacked = pictures.reshape(2, n, *pictures.shape[1:])
+    stacked = pictures.reshape(-1, n, *pictures.shape[1:])
     mean = torch.einsum("pnlchw,c->n", stacked, grey.to(pictures.device)) / (
-        2 * stacked[0, 0, :, 0].numel()
+        len(stacked) * stacked[0, 0, :, 0].numel()
     )  # fmt: skip
     offset = mean * (brightness * (1 - contrast)).to(pictures.device)
     mixed = torch.einsum("ndc,pnlchw->pnldhw", matrix, stacked) + offset[None, :, None, None, None, None]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from goldenpair.data.cache import Pictures
 from goldenpair.data.masks import Masks
-from goldenpair.data.table import PartPictures
+from goldenpair.data.table import Draw, PartPictures
 from goldenpair.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ _AHEAD = 2  # batches prepared while the network works
 class PairBatch:
     """A batch of pairs, lights still apart.
 
-    `row` int64 [B] are the table's rows; `sample` and `golden` uint8 [B, L, 3, H, W]; `label` float32 [B], 1 for
-    a defect; `mask` uint8 [B, H, W] the class of each pixel, None for pairs without masks.
+    `row` int64 [B] are the table's rows; `sample` uint8 [B, L, 3, H, W]; `golden` the same, or [B, G, L, 3, H, W]
+    where there are several; `label` float32 [B], 1 for a defect; `mask` uint8 [B, H, W] the class of each pixel, None
+    for pairs without masks.
     """
 
     row: Tensor
@@ -50,21 +51,24 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.is_defect)
 
-    def good(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these rows have no picture and no mask that is known to be broken."""
-        good = self.parts.whole(self.pictures.errors, rows)
+    def good(self, rows: NDArray[np.int64], draw: Draw | None = None) -> NDArray[np.bool_]:
+        """Which of these rows have no picture and no mask that is known to be broken.
+
+        In training their goldens are a `draw`.
+        """
+        good = self.parts.whole(self.pictures.errors, rows, draw)
         return good & ~np.isin(rows, list(self.masks.errors)) if self.masks else good
 
     def readable(self) -> NDArray[np.int64]:
         """The rows that have no picture and no mask that is known to be broken."""
         return np.flatnonzero(self.good(np.arange(len(self))))
 
-    def batch(self, rows: NDArray[np.int64]) -> PairBatch:
+    def batch(self, rows: NDArray[np.int64], draw: Draw | None = None) -> PairBatch:
         """The pairs of these rows, without those that have a picture or a mask which cannot be read."""
         sample = self.pictures.read(self.parts.sample[rows])
-        golden = self.pictures.read(self.parts.golden[rows])
+        golden = self.pictures.read(self.parts.golden(rows, draw))
         mask = self.masks.read(rows) if self.masks else None
-        good = self.good(rows)
+        good = self.good(rows, draw)
         if not good.all():
             rows, sample, golden = rows[good], sample[good], golden[good]
             mask = None if mask is None else mask[good]
@@ -144,6 +148,7 @@ class TrainingLoader:
             "fpratio_sampling": self._ratio,
             "seed": self._seed,
             "processes": self._world,
+            **self.pairs.parts.plan(),
         }
 
     def __len__(self) -> int:
@@ -164,27 +169,29 @@ class TrainingLoader:
 
         Which one depends on nothing but the seed, the batch and the files, not on what was read before.
         """
-        batch = self.pairs.batch(rows)
+        goldens = (self._seed, epoch)
+        batch = self.pairs.batch(rows, goldens)
         if len(batch.row) == len(rows):
             return batch
         # one more than the number: a zero at the end would not tell it from the draw of the epoch
         draw = np.random.default_rng([self._seed, epoch, self._rank, number + 1])
-        rows, lost = rows.copy(), ~self.pairs.good(rows)
+        rows, lost = rows.copy(), ~self.pairs.good(rows, goldens)
         is_defect = self.pairs.is_defect
         for kind in (False, True):
             places = np.flatnonzero(lost & (is_defect[rows] == kind))
             like = is_defect[self._rows] == kind
             candidates = [draw.permutation(self._rows[like]), draw.permutation(self._rows[~like])]
             if len(places):
-                rows[places] = np.resize(self._first_readable(np.concatenate(candidates), len(places)), len(places))
-        return self.pairs.batch(rows)
+                found = self._first_readable(np.concatenate(candidates), len(places), goldens)
+                rows[places] = np.resize(found, len(places))
+        return self.pairs.batch(rows, goldens)
 
-    def _first_readable(self, rows: NDArray[np.int64], count: int) -> list[int]:
+    def _first_readable(self, rows: NDArray[np.int64], count: int, goldens: Draw) -> list[int]:
         """The first `count` of these rows that can be read, fewer if there are no more."""
-        rows = rows[self.pairs.good(rows)]
+        rows = rows[self.pairs.good(rows, goldens)]
         found: list[int] = []
         for start in range(0, len(rows), count):
-            found += self.pairs.batch(rows[start : start + count]).row.tolist()
+            found += self.pairs.batch(rows[start : start + count], goldens).row.tolist()
             if len(found) >= count:
                 break
         refuse_too_few(self.pairs, self._world)

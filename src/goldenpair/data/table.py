@@ -6,15 +6,17 @@ Row i of a table stays row i everywhere, from reading to writing.
 import csv
 import os
 import sys
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.goldens import drawn_choice, fixed_choice, golden_folder, listed
 from goldenpair.errors import TableError
 from goldenpair.specs.common import Dataset
 
@@ -29,7 +31,8 @@ class Layout:
     """How the pictures of one part are named, sized and joined.
 
     `lights` are the file suffixes in joining order, empty for one picture without a suffix. Each picture is
-    `height` x `width`; they are joined row by row into `rows` x `columns` of them.
+    `height` x `width`; they are joined row by row into `rows` x `columns` of them. With more than one of `goldens`
+    a sample is compared with so many, and golden_path is a folder of any number of them.
     """
 
     lights: tuple[str, ...]
@@ -38,6 +41,7 @@ class Layout:
     rows: int
     columns: int
     extension: str
+    goldens: int = 1
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Layout":
@@ -49,12 +53,18 @@ class Layout:
             rows=rows,
             columns=columns,
             extension=dataset.image_ext or "",  # null is a problem that the spec tells of
+            goldens=dataset.goldens,
         )
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What follows the object name in the file names, one for each light."""
         return tuple(f"_{light}{self.extension}" for light in self.lights) or (self.extension,)
+
+    @property
+    def golden_axis(self) -> tuple[int, ...]:
+        """The axis that goldens have in a tensor after that of the pairs: none where a sample has one golden."""
+        return (self.goldens,) if self.goldens > 1 else ()
 
     @property
     def joined_height(self) -> int:
@@ -231,50 +241,94 @@ def where_no_text(path: Path) -> str:
     return "it is not UTF-8; save it as 'CSV UTF-8'"  # it was changed a moment ago
 
 
+Draw = tuple[int, int]
+"""Seed and epoch, which say what goldens a row is trained with."""
+
+
 @dataclass(frozen=True)
 class PartPictures:
     """Which pictures the rows of a table need, each named once.
 
-    `paths` are the distinct files. `sample` and `golden` are int64 [N, L] indices into them; `golden_id` is
-    int64 [N], equal for rows that share a golden.
+    `paths` are the distinct files. `sample` is int64 [N, L] of indices into them. `golden_id` is int64 [N], equal for
+    rows that share a golden, or a folder of goldens. `chosen` are the goldens of each id outside of training, int64
+    [ids, G, L]; where G is more than 1, `pools` are those that training draws from, int64 [any number, L] each.
     """
 
     paths: list[str]
     sample: NDArray[np.int64]
-    golden: NDArray[np.int64]
     golden_id: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    pools: Sequence[NDArray[np.int64]] = ()
 
-    def faults(self, broken: Mapping[int, str], rows: NDArray[np.int64]) -> list[str]:
+    def golden(self, rows: NDArray[np.int64], draw: Draw | None = None) -> NDArray[np.int64]:
+        """The goldens of these rows: int64 [n, L], or [n, G, L] where there are several; in training by a `draw`."""
+        ids, several = self.golden_id[rows], self.chosen.shape[1]
+        if draw is None or not self.pools:
+            found: NDArray[np.int64] = self.chosen[ids]
+        else:
+            # one more than the row: a zero at the end would not tell it from the draw of the rows
+            seeds = [(*draw, row + 1) for row in rows.tolist()]
+            drawn = [drawn_choice(self.pools[one], several, seed) for one, seed in zip(ids, seeds, strict=True)]
+            found = np.array(drawn, np.int64).reshape(len(rows), *self.chosen.shape[1:])
+        return found[:, 0] if several == 1 else found
+
+    def faults(self, broken: Mapping[int, str], rows: NDArray[np.int64], draw: Draw | None = None) -> list[str]:
         """What is wrong with the pictures of each of these rows, "" for nothing; `broken` tells it by picture."""
         if not broken:
             return [""] * len(rows)
-        needed = np.concatenate([self.sample[rows], self.golden[rows]], axis=1)
+        golden = self.golden(rows, draw).reshape(len(rows), -1)
+        needed = np.concatenate([self.sample[rows], golden], axis=1)
         texts = [""] * len(rows)
         for i in np.flatnonzero(np.isin(needed, list(broken)).any(axis=1)):
             texts[i] = "; ".join(dict.fromkeys(broken[n] for n in needed[i].tolist() if n in broken))
         return texts
 
-    def whole(self, broken: Mapping[int, str], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def whole(self, broken: Mapping[int, str], rows: NDArray[np.int64], draw: Draw | None = None) -> NDArray[np.bool_]:
         """bool [len(rows)]: which of these rows have no broken picture."""
-        return np.array([not text for text in self.faults(broken, rows)], dtype=np.bool_)
+        return np.array([not text for text in self.faults(broken, rows, draw)], dtype=np.bool_)
+
+    def plan(self) -> dict[str, int]:
+        """What the batches of training depend on where goldens are drawn."""
+        if not self.pools:
+            return {}
+        names = [os.path.basename(self.paths[first]) for pool in self.pools for first in pool[:, 0]]
+        sizes = [len(pool) for pool in self.pools]
+        return {
+            "num_golden": self.chosen.shape[1],
+            "checksum of the goldens": zlib.crc32(repr((sizes, names)).encode("utf-8", "surrogatepass")),
+        }
+
+    def without(self, broken: Mapping[int, str]) -> "PartPictures":
+        """The same without the goldens of folders that are known to be broken, but where a folder has no other."""
+        if not broken or not self.pools:
+            return self
+        bad = [np.isin(pool, list(broken)).any(axis=1) for pool in self.pools]
+        pools = [pool if lost.all() else pool[~lost] for pool, lost in zip(self.pools, bad, strict=True)]
+        chosen = np.stack([fixed_choice(pool, self.chosen.shape[1]) for pool in pools])
+        return replace(self, chosen=chosen, pools=pools)
 
 
 def part_pictures(table: PairTable, layout: Layout) -> PartPictures:
-    root, names = str(table.images_dir), table.cells["object_name"]
+    """The pictures of a table's rows. A folder of goldens is listed once, however many rows lead to it."""
+    root, suffixes = str(table.images_dir), layout.suffixes
     numbers: dict[tuple[str, str], int] = {}
-    parts = np.array(
-        [
-            [numbers.setdefault((folder, name), len(numbers)) for folder, name in zip(folders, names, strict=True)]
-            for folders in (table.cells["input_path"], table.cells["golden_path"])
-        ],
-        dtype=np.int64,
-    ).reshape(2, len(table))
-    paths = [os.path.join(root, folder, name + suffix) for folder, name in numbers for suffix in layout.suffixes]
-    lights = np.arange(len(layout.suffixes))
-    of_part = parts[..., None] * len(layout.suffixes) + lights
-    return PartPictures(paths, of_part[0], of_part[1], parts[1])
 
+    def numbered(folders: Iterable[str], names: Iterable[str]) -> NDArray[np.int64]:
+        pairs = zip(folders, names, strict=True)
+        return np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs], np.int64)
 
-def evenly(count: int, wanted: int) -> NDArray[np.int64]:
-    """At most `wanted` places of `count`, evenly spread, the first and the last among them: int64 [min(both)]."""
-    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
+    cells, names = table.cells["golden_path"], table.cells["object_name"]
+    sample = numbered(table.cells["input_path"], names)
+    folders = {folder: place for place, folder in enumerate(dict.fromkeys(cells))} if layout.goldens > 1 else {}
+    pools = []
+    for folder in folders:
+        found = golden_folder(listed(os.path.join(root, folder)), suffixes, layout.extension).names
+        found = found or ["*"]  # a file that there is not, whose rows are told so
+        pools.append(numbered([folder] * len(found), found))
+    golden_id = np.array([folders[cell] for cell in cells], np.int64) if folders else numbered(cells, names)
+    paths = [os.path.join(root, folder, name + suffix) for folder, name in numbers for suffix in suffixes]
+    of_part = np.arange(len(paths), dtype=np.int64).reshape(-1, len(suffixes))
+    if not folders:
+        return PartPictures(paths, of_part[sample], golden_id, of_part[:, None])
+    chosen = np.stack([of_part[fixed_choice(pool, layout.goldens)] for pool in pools])
+    return PartPictures(paths, of_part[sample], golden_id, chosen, [of_part[pool] for pool in pools])

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from goldenpair.models.backbone import Backbone
 from goldenpair.models.differences import Differences, fusion
+from goldenpair.models.golden_attention import GoldenAttention
 from goldenpair.models.losses import pair_distance
-from goldenpair.models.norms import PairBatchNorm1d
+from goldenpair.models.norms import PairBatchNorm1d, expect_goldens
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
@@ -21,12 +22,14 @@ Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 class Changenet(nn.Module, ABC, Generic[Output]):
     """What all architectures share: each picture is encoded by itself, then two encodings are compared.
 
-    A `frozen` backbone keeps its weights and the statistics of its norms in training.
+    A sample with several `goldens` is compared with each of them by itself, and what the one that fits best gives is
+    the output. A `frozen` backbone keeps its weights and the statistics of its norms in training.
     """
 
-    def __init__(self, backbone: Backbone, frozen: bool):
+    def __init__(self, backbone: Backbone, frozen: bool, goldens: int = 1):
         super().__init__()
         self.backbone = backbone
+        self.goldens = goldens
         self._frozen = frozen
         if frozen:
             backbone.requires_grad_(False).eval()
@@ -38,18 +41,53 @@ class Changenet(nn.Module, ABC, Generic[Output]):
         return self
 
     def forward(self, sample: Tensor, golden: Tensor) -> Output:
-        """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
-        # not `chunk`: PyTorch's newer exporter would fix the number of pairs
-        both = [torch.unflatten(one, 0, (2, -1)).unbind() for one in self.encode(torch.cat([sample, golden]))]
-        return self.compare([one[0] for one in both], [one[1] for one in both])
+        """Samples [N, 3, height, width] and goldens, the same or [N, G, 3, height, width] -> what
+        `compare` returns, for the golden that fits best.
+
+        All pictures are encoded in one pass.
+        """
+        found = self.encode(torch.cat([sample, golden.flatten(0, -4)]))
+        if self.goldens == 1:
+            # not `chunk`: PyTorch's newer exporter would fix the number of pairs
+            both = [torch.unflatten(one, 0, (2, -1)).unbind() for one in found]
+            return self.compare([one[0] for one in both], [one[1] for one in both])
+        n = sample.shape[0]
+        goldens = [one[n:].reshape(-1, self.goldens, *one.shape[1:]) for one in found]
+        return self.compare_goldens([one[:n] for one in found], goldens)
 
     @abstractmethod
     def encode(self, pictures: Tensor) -> list[Tensor]:
-        """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then as many goldens."""
+        """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then all their goldens."""
 
     @abstractmethod
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Output:
-        """What `encode` found in N samples and in their goldens -> the network's output, one tensor or several."""
+        """What `encode` found in N samples and in a golden of each -> the network's output, one tensor or several."""
+
+    def compare_goldens(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Output:
+        """What `encode` found in N samples, [N, ...], and in all their goldens -> the output, as of one golden each.
+
+        The goldens are [N, G, ...], or [N, ...] where there is one for each sample.
+        """
+        if self.goldens == 1:
+            return self.compare(sample, golden)
+        output = self.compare(*self.pairs(sample, golden))
+        assert isinstance(output, Tensor)  # several goldens are for scores
+        return best_match(output.reshape(-1, self.goldens, *output.shape[1:]))
+
+    def pairs(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """[N, ...] and [N, G, ...] -> twice [N * G, ...]: each sample as often as it has goldens."""
+        again = [one[:, None].expand(-1, self.goldens, *one.shape[1:]).flatten(0, 1) for one in sample]
+        return again, [one.flatten(0, 1) for one in golden]
+
+
+def best_match(output: Tensor) -> Tensor:
+    """Distances [N, G] or logits [N, G, 2] -> those of the golden that differs least, [N] or [N, 2]."""
+    # what is no number has to stay so: ONNX Runtime may take another golden's in its place, and say PASS
+    if output.ndim == 2:
+        return output.amin(dim=1) + 0 * output.sum(dim=1)
+    best = (output[..., 1] - output[..., 0]).argmin(dim=1)
+    chosen = output.gather(1, best[:, None, None].expand(-1, 1, 2))[:, 0]
+    return chosen + 0 * output.sum(dim=(1, 2))[:, None]
 
 
 class EuclideanChangenet(Changenet[Tensor]):
@@ -58,14 +96,17 @@ class EuclideanChangenet(Changenet[Tensor]):
     `height` and `width` are those of the joined picture, `embedding` is the length of the embedding.
     """
 
-    def __init__(self, backbone: Backbone, height: int, width: int, *, embedding: int, frozen: bool = False):
-        super().__init__(backbone, frozen)
+    def __init__(
+        self, backbone: Backbone, height: int, width: int, *, embedding: int, goldens: int = 1, frozen: bool = False
+    ):
+        super().__init__(backbone, frozen, goldens)
         features = backbone.channels[-1] * (height // backbone.strides[-1]) * (width // backbone.strides[-1])
         self.fc1 = nn.Sequential(
             nn.Linear(features, 512), nn.ReLU(), PairBatchNorm1d(512),
             nn.Linear(512, 512), nn.ReLU(), PairBatchNorm1d(512),
             nn.Linear(512, embedding),
         )  # fmt: skip
+        expect_goldens(self, goldens)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
         return [self.fc1(self.backbone(pictures)[-1].flatten(1))]
@@ -79,7 +120,8 @@ class LearnableChangenet(Changenet[Tensor]):
 
     The output is logits [N, 2] of PASS and defect. `height` and `width` are those of the joined picture, `embed_dim`
     is the width of the decoder, `hidden` that of the classifier, and `scales` (1 to 4) says how many of the four maps,
-    the coarsest first, are compared.
+    the coarsest first, are compared. With `attention` several goldens are made into one at each scale, instead of
+    choosing the one that fits best; each scale's height and width must be multiples of 7.
     """
 
     def __init__(
@@ -91,10 +133,14 @@ class LearnableChangenet(Changenet[Tensor]):
         embed_dim: int,
         hidden: int,
         scales: int,
+        goldens: int = 1,
+        attention: bool = False,
         frozen: bool = False,
     ):
-        super().__init__(backbone, frozen)
-        self.decoder = _Decoder(backbone, height, width, embed_dim, hidden, scales)
+        super().__init__(backbone, frozen, goldens)
+        self._attention = attention
+        self.decoder = _Decoder(backbone, height, width, embed_dim, hidden, scales, goldens if attention else 1)
+        expect_goldens(self, goldens)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
         """The four maps of the backbone, the coarsest last."""
@@ -105,10 +151,23 @@ class LearnableChangenet(Changenet[Tensor]):
         logits: Tensor = self.decoder(sample, golden)
         return logits
 
+    def compare_goldens(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        if self._attention:
+            return self.compare(*self.pairs(sample, golden))
+        return super().compare_goldens(sample, golden)
+
 
 class _Decoder(Differences):
-    def __init__(self, backbone: Backbone, height: int, width: int, embed_dim: int, hidden: int, scales: int):
+    """With several `goldens` these are made into one by attention: [N * G, ...] pairs -> [N, 2]."""
+
+    def __init__(
+        self, backbone: Backbone, height: int, width: int, embed_dim: int, hidden: int, scales: int, goldens: int
+    ):
         super().__init__(backbone, height, width, embed_dim, scales)
+        self._several = goldens > 1
+        if self._several:
+            for number in self.compared:
+                self.add_module(f"golden_c{number}", GoldenAttention(embed_dim, self.sizes[number - 1], goldens))
         self.linear_fuse = fusion(scales * embed_dim, embed_dim)
         finest = self.sizes[0]
         self.classifier = nn.Sequential(
@@ -118,6 +177,9 @@ class _Decoder(Differences):
         )  # fmt: skip
 
     def forward(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
-        fused = self.linear_fuse(self.joined(self.sums(sample, golden)))
-        logits: Tensor = self.classifier(fused.flatten(1))
+        sums = self.sums(sample, golden)
+        if self._several:
+            merges = [self.get_submodule(f"golden_c{number}") for number in self.compared]
+            sums = [merge(one) for merge, one in zip(merges, sums, strict=True)]
+        logits: Tensor = self.classifier(self.linear_fuse(self.joined(sums)).flatten(1))
         return logits

@@ -44,7 +44,7 @@ SIZES = {
 class Fan(Backbone):
     """A FAN hybrid as a backbone.
 
-    In training a batch holds samples and then as many goldens: see PairBatchNorm2d.
+    In training a batch holds samples and then their goldens: see PairBatchNorm2d.
     """
 
     def __init__(self, size: Size):

@@ -88,6 +88,11 @@ class Dataset(Section):
     cache: Cache = section(Cache, "Where decoded pictures are kept", not_in_tao=True)
 
     @property
+    def goldens(self) -> int:
+        """How many goldens a sample is compared with."""
+        return 1
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns in which the lights are joined."""
         if self.concat_type == "grid" and self.grid_map:

@@ -16,6 +16,7 @@ from goldenpair.specs.common import (
 )
 from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, Quantize, TensorRt
 from goldenpair.specs.fields import MISSING, Section, meta, option, section
+from goldenpair.specs.goldens import attention_misfits
 from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSegment
 
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
@@ -77,6 +78,11 @@ class ModelClassify(Section):
     difference_module: Literal["learnable", "euclidean"] | None = option(
         "euclidean", "How pictures are compared: by a distance, or by a network that learns to"
     )
+    golden_fusion: Literal["best_match", "attention"] = option(
+        "best_match",
+        "How several goldens count: by the one that fits best, or mixed by attention, as in TAO (learnable only)",
+        not_in_tao=True,
+    )
 
 
 class ChangenetModel(Section):
@@ -118,6 +124,10 @@ class ClassifyDataset(Dataset):
     num_classes: int = option(2, "Classes; a pair is PASS or a defect: there are 2", ge=2, math_cond=">0")
     num_golden: int = option(1, "Goldens of each sample; more than 1: golden_path is a folder of goldens", ge=1)
     quant_calibration_dataset: CalibrationImages = section(CalibrationImages, "What quantize looks at")
+
+    @property
+    def goldens(self) -> int:
+        return self.num_golden
 
     def problems(self, action: str, at: str) -> list[str]:
         open_paths = [
@@ -247,8 +257,6 @@ class VisualChangenetSpec(NetworkSpec):
             found.append("model.decode_head.in_index: a choice of maps is not offered yet; leave it out")
         if self.task == "segment":
             return found
-        if self.dataset.classify.num_golden > 1:
-            found.append("dataset.classify.num_golden: several goldens are not offered yet; set it to 1")
         if self.model.classify.difference_module is None:
             found.append("model.classify.difference_module: say learnable or euclidean")
         return found
@@ -272,6 +280,9 @@ class VisualChangenetSpec(NetworkSpec):
                     f"{self.pairs_path}.{name}: {what} is {size}; {self.model.backbone.type} wants a multiple of "
                     f"{_FAN_MULTIPLE}"
                 )
+        classify, joined = self.model.classify, (rows * data.image_height, columns * data.image_width)
+        if data.goldens > 1 and classify.golden_fusion == "attention":
+            found += attention_misfits(classify.difference_module, self.model.backbone.type, *joined)
         params = self.model.decode_head.decoder_params
         if params.keys() != {"embed_dim"} or params["embed_dim"] < 1:
             found.append(f"model.decode_head.decoder_params: {params} must be {{embed_dim: WIDTH}}, such as 256")
@@ -313,6 +324,9 @@ class VisualChangenetSpec(NetworkSpec):
         head, kind = self.model.decode_head, self.model.backbone.type
         unread = self.train.optim.changed("momentum") if self.train.optim.optim != "sgd" else []
         idle = {f"train.optim.{name}": "only sgd uses it" for name in unread}
+        if self.dataset.classify.goldens == 1:
+            once = self.model.classify.changed("golden_fusion")
+            idle |= {f"model.classify.{name}": "there is one golden for each sample" for name in once}
         token = head.changed("use_summary_token")
         if kind == "vit_large_nvdinov2":
             idle |= {f"model.decode_head.{name}": "vit_large_nvdinov2 always does it" for name in token}
