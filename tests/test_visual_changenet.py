@@ -614,18 +614,30 @@ def test_taos_template_loads():
 # the command line
 
 
+@pytest.mark.parametrize("task", [None, "classify", "segment"])
 @pytest.mark.parametrize("action", [None, "train", "evaluate", "inference"])
-def test_its_template_and_its_schema_are_printed(tmp_path, capsys, action):
+def test_its_template_and_its_schema_are_printed(tmp_path, capsys, action, task):
     words = [VCN] if action is None else [VCN, action]
-    assert main(["spec", *words]) == 0
+    assert main(["spec", *words, *(["--task", task] if task else [])]) == 0
     path = tmp_path / "spec.yaml"
-    path.write_text(capsys.readouterr().out.replace("???", "filled_in"))
+    text = capsys.readouterr().out
+    path.write_text(text.replace("???", "filled_in"))
     spec = load_spec(VCN, path, action=action)
-    assert spec.model_dump()["task"] == "classify"
+    assert spec.model_dump()["task"] == (task or "classify")
+    inside = set(dict(leaves(yaml.safe_load(text))))
+    other = "classify" if task == "segment" else "segment"
+    assert not [name for name in inside if f".{other}." in name]
     assert main(["schema", *words]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert list(Draft202012Validator(schema).iter_errors(yaml.safe_load(path.read_text()))) == []
     assert list(Draft202012Validator(schema).iter_errors({"task": "neither"}))
+
+
+def test_templates_are_of_tasks_that_there_are(capsys):
+    assert main(["spec", VCN, "--task", "detect"]) == 2
+    assert "'detect' is no task; there is segment, classify" in capsys.readouterr().err
+    assert main(["spec", "optical_inspection", "--task", "segment"]) == 2
+    assert "optical_inspection has none to choose" in capsys.readouterr().err
 
 
 # what does not fit together

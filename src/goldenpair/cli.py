@@ -109,7 +109,7 @@ def _run(given: argparse.Namespace) -> None:
         _network(given)
     elif given.command == "spec":
         schema = import_module("goldenpair.specs.schema")
-        print(schema.template(given.network, given.action), end="")
+        print(schema.template(given.network, given.action, given.task), end="")
     elif given.command == "schema":
         _schema(given)
     elif given.command == "audit":
@@ -278,7 +278,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.add_argument("network", choices=NETWORKS)
         command.add_argument("action", nargs="?", choices=[a for a in ACTIONS if a != "default_specs"])
-        if name == "schema":
+        if name == "spec":
+            command.add_argument("--task", help="of a network with several: visual_changenet classify or segment")
+        else:
             command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")
             command.add_argument("--out", metavar="DIR", help="with tao: write schemas, manifest and templates there")
         _debug(command)

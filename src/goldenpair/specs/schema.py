@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+from goldenpair.errors import SpecError
 from goldenpair.specs.fields import MISSING, Section, branch, meta, subsection
 from goldenpair.specs.load import SPECS, spec_class
 from goldenpair.specs.simulate import SimulateSpec
@@ -21,15 +22,26 @@ _BOUNDS: tuple[tuple[type, str, str], ...] = (
 )  # fmt: skip
 
 
-def template(network: str, action: str | None = None) -> str:
-    """A commented YAML spec to start from: every option that has an effect, one a line; `???` is to be filled in."""
+def template(network: str, action: str | None = None, task: str | None = None) -> str:
+    """A commented YAML spec to start from: every option that has an effect, one a line; `???` is to be filled in.
+
+    Of a network with several tasks it is for one of them, and leaves out the sections of the others. Raises SpecError
+    for a task that the network does not have.
+    """
     kind = spec_class(network)
-    asked = f" {action}" if action else ""
+    field = kind.model_fields.get("task")
+    tasks = [one for one in choices(field.annotation) if one] if field else []
+    if task is not None and task not in tasks:
+        there = f"there is {', '.join(tasks)}" if tasks else f"{network} has none to choose"
+        raise SpecError("the command", [f"{task!r} is no task; {there}"])
+    chosen = task or (meta(field).start if field else None)
+    asked = (f" {action}" if action else "") + (f" --task {task}" if task else "")
     head = [
         f"# A spec for {network}, written by `goldenpair spec {network}{asked}`.",
         "# Every value may be left out but those marked ???. ${a.b} stands for another value of this file.",
     ]
-    return "\n".join([*head, *_lines(kind, "", action)]) + "\n"
+    lines = _lines(kind, "", action, {one for one in tasks if one != chosen})
+    return "\n".join([*head, *(f'task: "{chosen}"' if one.startswith("task:") else one for one in lines)]) + "\n"
 
 
 def schema_text(network: str, action: str | None = None) -> str:
@@ -78,15 +90,16 @@ def _reads(name: str, action: str | None) -> bool:
     return action is None or name not in ACTIONS or name == action
 
 
-def _lines(kind: type[Section], indent: str, action: str | None) -> Iterator[str]:
+def _lines(kind: type[Section], indent: str, action: str | None, others: set[str]) -> Iterator[str]:
+    """`others` are tasks whose sections are left out."""
     for key, field in kind.model_fields.items():
         below, said = branch(field), meta(field)
-        if not indent and not _reads(key, action):
+        if key in others or (not indent and not _reads(key, action)):
             continue
         if action and said.needed_by and action not in said.needed_by:
             continue
         if below:
-            inside = list(_lines(below, indent + "  ", action))
+            inside = list(_lines(below, indent + "  ", action, others))
             if inside:
                 yield f"{indent}{key}:  # {field.description}"
                 yield from inside

@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 
 from goldenpair.specs.augmentation import AugmentationConfig, RandomColor, RandomFlip, RandomRotate
 from goldenpair.specs.common import Cache, Dataset, SplitFiles
-from goldenpair.specs.fields import Section, option, section
+from goldenpair.specs.fields import MISSING, Section, option, section
 
 _SPLIT_OF = {"train": "train_split", "evaluate": "test_split", "inference": "predict_split"}
 IGNORED = 255
@@ -82,7 +82,7 @@ class CalibrationImages(Section):
 class SegmentDataset(Section):
     path: ClassVar[str] = "dataset.segment"
 
-    root_dir: str = option("", "Folder that holds the pictures' folders and the lists")
+    root_dir: str = option("", "Folder that holds the pictures' folders and the lists", start=MISSING)
     label_transform: Literal["norm", "None"] = option("norm", "norm: masks are 0 and 255; None: class indices")
     data_name: Literal["LEVIR", "LandSCD", "custom"] = option("LEVIR", "Whose colours to draw masks in")
     dataset: Literal["CNDataset"] = option("CNDataset", "The only kind there is")
