@@ -126,6 +126,19 @@ def test_a_frozen_backbone_stays_as_it_is_and_the_rest_learns():
     assert not [name for name, value in model.decoder.named_parameters() if value.grad is None]
 
 
+@pytest.mark.parametrize("coarse", [True, False])
+def test_what_learns_is_what_has_a_gradient(coarse):
+    """So that several GPUs need not look for parameters that have none."""
+    model = network(coarse=coarse).train()
+    maps = model(pictures(1), pictures(2))
+    sum(one.square().sum() for one in (maps if coarse else maps[-1:])).backward()
+    without = {name for name, value in model.named_parameters() if value.grad is None}
+    assert without == {name for name, value in model.named_parameters() if not value.requires_grad}
+    assert {name.split(".")[1] for name in without if name.startswith("decoder.")} == (
+        set() if coarse else {f"make_pred_c{number}" for number in range(1, 5)}
+    )
+
+
 def test_it_learns_where_two_pictures_differ():
     torch.manual_seed(0)
     model = network(Pooled((4, 8, 16, 32)), 32, 32, embed_dim=8, classes=2).train()

@@ -708,6 +708,8 @@ SEGMENT_MISFITS = [
     ("train", ["dataset.segment.batch_size=1"], "dataset.segment.batch_size", "1 is too small to train"),
     ("train", ["dataset.segment.img_size=250"], "dataset.segment.img_size", "250; fan_small_12_p4_hybrid wants a mult"),
     ("evaluate", ["dataset.segment.num_classes=256"], "dataset.segment.num_classes", "room for 255 classes"),
+    ("inference", ["dataset.segment.multi_scale_infer=true", "dataset.segment.multi_scale_train=false"],
+     "dataset.segment.multi_scale_infer", "maps that never learn"),
     ("evaluate", ["evaluate.cutoff=1"], "evaluate.cutoff", "the score of segment is: nothing could be FAIL"),
     ("inference", ["dataset.segment.change_image_folder_name=A"], "dataset.segment.change_image_folder_name", "'A'"),
     ("evaluate", ["dataset.segment.color_map={0: [0, 0, 0]}"], "dataset.segment.color_map", "no colour for class 1"),

@@ -314,6 +314,7 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
             *size,
             embed_dim=spec.model.decode_head.decoder_params["embed_dim"],
             classes=spec.dataset.segment.num_classes,
+            coarse=spec.dataset.segment.multi_scale_train,
             frozen=backbone.freeze_backbone,
         )
     if classify.difference_module == "learnable":

@@ -21,14 +21,22 @@ class SegmentationChangenet(Changenet[tuple[Tensor, ...]]):
 
     The output is logits, five maps [N, classes, ...]: one for each of the backbone's, the coarsest first, and the
     final one [N, classes, height, width]. `height` and `width` are those of the joined picture, `embed_dim` is the
-    width of the decoder.
+    width of the decoder. Without `coarse` the layers of the other four maps learn nothing.
     """
 
     def __init__(
-        self, backbone: Backbone, height: int, width: int, *, embed_dim: int, classes: int, frozen: bool = False
+        self,
+        backbone: Backbone,
+        height: int,
+        width: int,
+        *,
+        embed_dim: int,
+        classes: int,
+        coarse: bool = True,
+        frozen: bool = False,
     ):
         super().__init__(backbone, frozen)
-        self.decoder = _Decoder(backbone, height, width, embed_dim, classes)
+        self.decoder = _Decoder(backbone, height, width, embed_dim, classes, coarse)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
         """The four maps of the backbone, the coarsest last."""
@@ -41,12 +49,14 @@ class SegmentationChangenet(Changenet[tuple[Tensor, ...]]):
 
 
 class _Decoder(Differences):
-    def __init__(self, backbone: Backbone, height: int, width: int, embed_dim: int, classes: int):
+    def __init__(self, backbone: Backbone, height: int, width: int, embed_dim: int, classes: int, coarse: bool):
         scales = len(backbone.channels)
         super().__init__(backbone, height, width, embed_dim, scales)
         self._size = height, width
         for number in self.compared:
-            self.add_module(f"make_pred_c{number}", nn.Sequential(*convolutions(embed_dim, classes)))
+            self.add_module(
+                f"make_pred_c{number}", nn.Sequential(*convolutions(embed_dim, classes)).requires_grad_(coarse)
+            )
         self.linear_fuse = fusion(scales * embed_dim, embed_dim)
         self.convd2x = _Named(nn.ConvTranspose2d(embed_dim, embed_dim, 4, stride=2, padding=1))
         self.dense_2x = nn.Sequential(_Residual(embed_dim))

@@ -89,7 +89,9 @@ class SegmentDataset(Section):
     multi_scale_train: bool = option(
         True, "Learn from the maps of all scales, by train.segment.weights (TAO never does)", automl=True
     )
-    multi_scale_infer: bool = option(False, "Predict from the maps of all scales (TAO never does)")
+    multi_scale_infer: bool = option(
+        False, "Predict from the maps of all scales (TAO never does, and its coarse maps never learnt)"
+    )
     num_classes: int = option(2, "Classes of the masks; class 0 is no change", ge=2, math_cond=">0")
     img_size: int = option(224, "Side that pictures are resized to, in pixels", ge=1)
     batch_size: int = option(8, "Pairs per step, in every action", ge=1)
@@ -165,6 +167,11 @@ class SegmentDataset(Section):
         found = []
         if not self.root_dir and action not in ("export", "import"):
             found.append(f"{self.path}.root_dir: {action} of task segment needs it")
+        if self.multi_scale_infer and not self.multi_scale_train:
+            found.append(
+                f"{self.path}.multi_scale_infer: it predicts from maps that never learn while multi_scale_train is "
+                "false; change one of the two"
+            )
         wanted = [_SPLIT_OF[action]] if action in _SPLIT_OF else []
         if action == "train":
             wanted.append("validation_split")
