@@ -234,6 +234,8 @@ def test_the_command_line_runs_it(trained, model, tmp_path, capsys):
     assert "pixels of the masks: class 0" in capsys.readouterr().out
     assert main(["visual_changenet", "default_specs"]) == 0
     assert "task: segment" in capsys.readouterr().out
+    assert main(["audit", "--network", "visual_changenet", "-e", str(spec), "dataset.segment.root_dir=''"]) == 2
+    assert "dataset.segment.root_dir: audit needs it" in capsys.readouterr().err
     (tmp_path / "list").mkdir()
     assert main(["visual_changenet", "train", "-e", str(spec), f"dataset.segment.root_dir={tmp_path}"]) == 2
     said = capsys.readouterr().err

@@ -26,6 +26,7 @@ from goldenpair.metrics import Metrics, Score, measure, short
 from goldenpair.progress import progress_bar
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.segment import ListedPairs
 
 if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
@@ -221,6 +222,8 @@ def audit(spec: NetworkSpec, spec_path: Path | None = None) -> AuditReport:
     pairs = spec.pairs
     splits = {name: getattr(pairs, name) for name in _ACTION_OF}
     splits = {name: files for name, files in splits.items() if files.given}
+    if not splits and isinstance(pairs, ListedPairs):
+        raise SpecError("the spec", [f"{spec.pairs_path}.root_dir: audit needs it"])
     if not splits:
         raise SpecError("the spec", [f"dataset: no split has a csv_path; give one to {', '.join(_ACTION_OF)}"])
     folder = Path(spec.results_dir) / "audit" if spec.results_dir else None
