@@ -293,6 +293,18 @@ def test_a_model_of_several_goldens_says_what_it_wants(trained, spec_of, folders
     assert inspector.goldens == 3 and inspector.inspect(sample, [sample]).verdict == "PASS"
 
 
+def test_a_folder_that_rows_share_goes_through_the_network_once(trained, spec_of, folders, tmp_path, monkeypatch):
+    wish = of_folders(folders, "dataset.classify.batch_size=4")
+    inspector = Inspector(trained("learnable"), spec_of("inference", tmp_path, "learnable", *wish))
+    model, seen = inspector._task.model, []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda pictures: [seen.append(len(pictures)), encode(pictures)][1])
+    rows = rows_of(folders / "test.csv")
+    inspector.inspect_table(folders / "test.csv", folders / "images")
+    assert sum(seen) == len(rows) + 3 * len({row["golden_path"] for row in rows})
+    assert max(seen) <= 2 * 4 + 3
+
+
 def test_an_exported_model_keeps_to_its_number_of_goldens(trained, spec_of, folders, tmp_path):
     onnx = pytest.importorskip("onnx")
     wish = of_folders(folders, f"export.checkpoint={trained('euclidean')}", "export.batch_size=4")
@@ -320,7 +332,7 @@ def test_training_with_several_goldens_resumes_exactly_and_evaluates(spec_of, fo
     wish = of_folders(folders, "dataset.classify.augmentation_config.augment=true", "train.num_epochs=2")
     with caplog.at_level("INFO", "goldenpair"):
         unbroken = goldenpair.train(spec_of("train", tmp_path / "one", "learnable", *wish)).checkpoint
-    assert "golden folder with less than 3, which are repeated" in caplog.text
+    assert "golden folder with fewer than num_golden (3): they are repeated" in caplog.text
     half = next(unbroken.parent.glob("model_epoch_000_*.pth"))
     wish.append(f"train.resume_training_checkpoint_path={half}")
     again = goldenpair.train(spec_of("train", tmp_path / "two", "learnable", *wish)).checkpoint

@@ -1,13 +1,18 @@
 """The attention over goldens against a reading of its description, pixel by pixel."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from goldenpair.deployment import around, open_onnx
+from goldenpair.exporting import TOLERANCE, ProofPairs, _write, prove
 from goldenpair.models.changenet import LearnableChangenet
 from goldenpair.models.golden_attention import GoldenAttention
+from goldenpair.specs.load import load_spec
+from goldenpair.tasks import create_task
 from test_differences import Pooled
 
 WIDTH = 5
@@ -97,3 +102,19 @@ def test_all_goldens_and_scales_learn():
     assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
     names = {name.split(".")[1] for name, _ in model.named_parameters() if ".golden_c" in name}
     assert names == {f"golden_c{number}" for number in (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize("opset", [17, pytest.param(18, marks=pytest.mark.slow)])
+def test_an_exported_file_gives_its_scores(tmp_path, opset):
+    """With another backbone in the place of the spec's, which has no maps for it."""
+    classify = {"num_golden": 2, "num_input": 1, "image_height": 224, "image_width": 224}
+    wish = ["model.classify.difference_module=learnable", f"export.opset_version={opset}", "task=classify"]
+    spec = load_spec("visual_changenet", {"dataset": {"classify": classify}}, wish)
+    task = replace(create_task(spec), model=used(learnable(2)))
+    _write(task, tmp_path / "model.onnx", spec.export)
+    network = open_onnx(tmp_path / "model.onnx")
+    assert network.shapes == (("batch", 3, 224, 224), ("batch", 2, 3, 224, 224))
+    shapes = ((5, 1, 3, 224, 224), (5, 2, 1, 3, 224, 224))
+    pairs = ProofPairs(*(torch.randint(0, 256, shape, dtype=torch.uint8) for shape in shapes), "random pixels")
+    proof = prove(task, around(network, spec, tmp_path / "model.onnx"), pairs, cutoff=0.5)
+    assert proof.largest_difference <= TOLERANCE

@@ -22,7 +22,7 @@ from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
-from goldenpair.metrics import Metrics, Score, measure, short
+from goldenpair.metrics import Metrics, measure
 from goldenpair.progress import progress_bar
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.common import NetworkSpec
@@ -147,12 +147,14 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
             text = json.dumps({**metrics.as_dict(), **of_pixels, "error_list": listed}, indent=1)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
+            from goldenpair.report import evaluation_sheet, outcome
+
             write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
             sheet = new("contact_sheet.png")
             if maps:
-                maps.write_sheet(sheet, _title(metrics))
+                maps.write_sheet(sheet, outcome(metrics))
             else:
-                _write_sheet(sheet, inspector, table, score, verdicts, metrics)
+                evaluation_sheet(sheet, inspector, table, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
         return EvaluateResult(run.folder, metrics, errors, pixels)
 
@@ -350,52 +352,3 @@ def _say_unreadable(where: str, errors: list[str], consequence: str) -> None:
     if errors:
         first = "".join(f"\n  {error}" for error in errors[:5])
         log.warning("%s: %d could not be used (%s); the first:%s", where, len(errors), consequence, first)
-
-
-def _write_sheet(
-    path: Path,
-    inspector: "Inspector",
-    table: PairTable,
-    score: Score,
-    verdicts: Sequence["Verdict"],
-    metrics: Metrics,
-) -> None:
-    from goldenpair.data.cache import Pictures
-    from goldenpair.data.table import part_pictures
-    from goldenpair.report import TILE, SheetRow, contact_sheet, rows_worth_seeing
-
-    rows = rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
-    pairs = inspector.spec.pairs
-    layout = Layout.of(pairs)
-    parts = part_pictures(table, layout)
-
-    def golden_of(row: int) -> list[int]:
-        """Of several goldens the one that matches best."""
-        sample, several = parts.sample[row].tolist(), parts.chosen[parts.golden_id[row]].tolist()
-        sources, goldens = [parts.paths[i] for i in sample], [[parts.paths[i] for i in golden] for golden in several]
-        found: list[int] = several[inspector.closest_golden(sources, goldens)]
-        return found
-
-    # as large as the sheet shows them, not as small as the network may see them
-    width = max(1, round(TILE * layout.width / layout.height))
-    pictures = Pictures(parts.paths, TILE, width, pairs.workers)
-    sheet = [
-        SheetRow(
-            golden=pictures.read(np.array(golden_of(row))),
-            sample=pictures.read(parts.sample[row]),
-            name=f"{table.cells['object_name'][row]} in {table.cells['input_path'][row]}",
-            label=table.cells["label"][row],
-            score=float(score[row]),
-            verdict=verdicts[row].verdict,
-        )
-        for row in rows
-    ]
-    contact_sheet(sheet, _title(metrics), path)
-
-
-def _title(metrics: Metrics) -> str:
-    point = metrics.point
-    return (
-        f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
-        f"{point.escapes.count} escapes of {point.escapes.of} defects"
-    )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,17 @@ from PIL import Image
 from rich.box import SIMPLE
 from rich.table import Table
 
+from goldenpair.data.cache import Pictures
 from goldenpair.data.packs import Contents
+from goldenpair.data.table import Layout, PairTable, part_pictures
+from goldenpair.errors import DataError
 from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
 from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.pixels import PixelMetrics
 from goldenpair.specs.common import Cache
+
+if TYPE_CHECKING:
+    from goldenpair.inspection import Inspector, Verdict
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
@@ -155,6 +162,52 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
     ]
     tile = (max(1, round(width * TILE / height)), TILE)
     draw_page(title, ("golden", "sample", "score and verdict"), lines, tile).save(path, "PNG")
+
+
+def evaluation_sheet(
+    path: Path, inspector: "Inspector", table: PairTable, verdicts: Sequence["Verdict"], metrics: Metrics
+) -> None:
+    """Write the contact sheet of an evaluation; of several goldens it shows the one that matches best."""
+    score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
+    layout, workers = Layout.of(inspector.spec.pairs), inspector.spec.pairs.workers
+    parts = part_pictures(table, layout)
+    # as large as the sheet shows them, not as small as the network may see them
+    width = max(1, round(TILE * layout.width / layout.height))
+    pictures = Pictures(parts.paths, TILE, width, workers)
+
+    def files(part: NDArray[np.int64]) -> list[str]:
+        return [parts.paths[number] for number in part.tolist()]
+
+    def golden_of(row: int) -> NDArray[np.int64]:
+        goldens = parts.chosen[parts.golden_id[row]]
+        try:
+            best = inspector.closest_golden(files(parts.sample[row]), [files(golden) for golden in goldens])
+        except DataError:  # a file has changed since it was scored
+            best = 0
+        found: NDArray[np.int64] = goldens[best]
+        return found
+
+    sheet = [
+        SheetRow(
+            golden=pictures.read(golden_of(row)),
+            sample=pictures.read(parts.sample[row]),
+            name=f"{table.cells['object_name'][row]} in {table.cells['input_path'][row]}",
+            label=table.cells["label"][row],
+            score=float(score[row]),
+            verdict=verdicts[row].verdict,
+        )
+        for row in rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
+    ]
+    contact_sheet(sheet, outcome(metrics), path)
+
+
+def outcome(metrics: Metrics) -> str:
+    """False calls and escapes at the cutoff, in one line."""
+    point = metrics.point
+    return (
+        f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
+        f"{point.escapes.count} escapes of {point.escapes.of} defects"
+    )
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

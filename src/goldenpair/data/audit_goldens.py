@@ -68,7 +68,8 @@ class GoldenFolders:
         def tell_mixed(row: int) -> str:
             return f"line {table.line(row)}: {_path(table, row)} has {', '.join(mixed[row][:3])}"
 
-        stray_what = f"golden folder with {extension} files that have no picture for some light, and are not used"
+        few_what = f"golden folder with fewer than num_golden ({wanted}): they are repeated"
+        stray_what = f"golden folder with {extension} files that are not used, because a light of theirs is missing"
         mixed_what = (
             f"golden folder that holds goldens named as several of the parts compared with it: num_golden is {wanted}, "
             "so each of them is compared with all"
@@ -82,9 +83,7 @@ class GoldenFolders:
                 tell_empty,
                 strict or not self.whole(rows).any(),
             ),
-            *Fault.of(
-                split, "goldens_few", f"golden folder with less than {wanted}, which are repeated", few, tell_few, False
-            ),
+            *Fault.of(split, "goldens_few", few_what, few, tell_few, fatal=False),
             *Fault.of(split, "goldens_unused", stray_what, stray, tell_stray, fatal=False),
             *Fault.of(split, "goldens_of_many_parts", mixed_what, list(mixed), tell_mixed, fatal=False),
         ]

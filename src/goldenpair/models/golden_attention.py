@@ -28,8 +28,8 @@ class GoldenAttention(nn.Module):
         (down, across), goldens, width = self._tiles, self._goldens, differences.shape[1]
         placed = differences + self.positions.repeat(1, WINDOW, WINDOW)
         tiled = placed.reshape(-1, goldens, width, down, WINDOW, across, WINDOW)
-        tokens = tiled.permute(0, 4, 6, 1, 3, 5, 2).reshape(-1, goldens * down * across, width)
-        # the attention's own scale is that of a single head: one by the root of the width
+        tokens = tiled.permute(0, 4, 6, 1, 3, 5, 2).reshape(-1, WINDOW**2, goldens * down * across, width)
+        # the places are where other networks have heads, so the scale is one by the root of the width
         found = functional.scaled_dot_product_attention(self.q(tokens), self.k(tokens), self.v(tokens))
         mixed = (tokens + self.o(found)).reshape(-1, WINDOW, WINDOW, goldens, down, across, width)
         maps = mixed.permute(0, 3, 6, 4, 1, 5, 2).reshape(-1, goldens, width, down * WINDOW, across * WINDOW)
