@@ -19,7 +19,7 @@ from goldenpair.models.norms import PairBatchNorm1d
 class Changenet(nn.Module, ABC):
     """What both architectures share: each picture is encoded by itself, then two encodings are compared.
 
-    A `frozen` backbone keeps its weights and the statistics of its norms in training.
+    The body of a `frozen` backbone keeps its weights and the statistics of its norms in training.
     """
 
     def __init__(self, backbone: Backbone, frozen: bool):
@@ -27,12 +27,12 @@ class Changenet(nn.Module, ABC):
         self.backbone = backbone
         self._frozen = frozen
         if frozen:
-            backbone.requires_grad_(False).eval()
+            backbone.body.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self._frozen:
-            self.backbone.eval()
+            self.backbone.body.eval()
         return self
 
     def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
