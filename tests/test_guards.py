@@ -25,7 +25,7 @@ LAYERS = [
     {"run", "stopping", "data", "models", "metrics", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting", "backbones"},
-    {"inspection", "report", "importing"},
+    {"inspection", "report", "importing", "listing"},
     {"actions"},
     {"cli", "demo"},
     {"__main__"},

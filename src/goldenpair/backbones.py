@@ -14,7 +14,7 @@ from goldenpair.specs.backbones import EXTRA, IMAGENET_WEIGHTS
 log = logging.getLogger(__name__)
 
 # `patch_embed.backbone.` within a name stays
-_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "decoder.", "timm_model.", "_orig_mod.")
+_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "decoder.", "timm_model.", "network.", "_orig_mod.")
 _TOLD = 8  # names in a message
 
 

@@ -5,7 +5,10 @@ Weights are never fetched; timm's own functions rename and resize those that are
 
 import re
 import sys
+import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import timm
@@ -65,7 +68,8 @@ class TimmMaps(Backbone):
         return _as_timm(self.network, weights)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        return _maps(self.network, pictures, self._indices)
+        maps: list[Tensor] = _maps(self.network, pictures, self._indices)
+        return maps
 
 
 class VitPyramid(Backbone):
@@ -135,7 +139,7 @@ def _network(name: str, height: int, width: int, wish: Mapping[str, Any]) -> Any
     try:
         return timm.create_model(name, pretrained=False, num_classes=0, **size, **wish)
     except _UNSUITABLE as error:
-        raise ValueError(f"timm cannot build it for pictures of {height} x {width} ({error})") from error
+        raise ValueError(f"timm cannot build it for pictures of {height} x {width} ({_said(error)})") from error
 
 
 def _pyramid(network: Any, patch: int, summary: bool) -> Backbone:
@@ -162,11 +166,15 @@ def _try(backbone: Backbone, height: int, width: int) -> None:
         # on the device of the weights
         found = [tuple(one.shape[1:]) for one in backbone(next(backbone.parameters()).new_zeros(1, 3, height, width))]
     except _UNSUITABLE as error:
-        raise ValueError(f"it cannot see pictures of {height} x {width} ({error})") from error
+        raise ValueError(f"it cannot see pictures of {height} x {width} ({_said(error)})") from error
     wanted = [(c, height // s, width // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
     if found != wanted:
         raise ValueError(f"of pictures of {height} x {width} it makes maps of {found}, not of {wanted}")
     backbone.train()
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _maps(network: Any, pictures: Tensor, indices: int | list[int], **wish: bool) -> Any:
@@ -183,15 +191,23 @@ _TIMM_FIRST_BLOCK = ("", "", "conv_dw", "bn1", "conv_pw", "bn2")  # it does not 
 
 def _as_timm(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Weights under the names and in the sizes of timm's network."""
-    own = network.state_dict()
     if "_conv_stem.weight" in weights:
         weights = _from_lukemelas(network, weights)
     # as the original DINOv2 names its gated layers
     weights = {n.replace(".mlp.w12.", ".mlp.fc1.").replace(".mlp.w3.", ".mlp.fc2."): v for n, v in weights.items()}
-    if all(name in weights and weights[name].shape == value.shape for name, value in own.items()):
-        return weights
+    own = network.state_dict()
+    fits = all(name in weights and weights[name].shape == value.shape for name, value in own.items())
     convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    return weights if convert is None else convert(dict(weights), network)
+    # as many positions may be those of another shape
+    if convert is None or (fits and "pos_embed" not in own):
+        return weights
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):  # what timm says there concerns its own code
+        warnings.simplefilter("ignore")
+        try:
+            found: dict[str, Tensor] = convert(dict(weights), network)
+        except (AttributeError, LookupError, RuntimeError, ValueError):
+            return weights  # of another network: it will be said which ones fit
+    return found
 
 
 def _from_lukemelas(network: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
