@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from goldenpair.data.decoding import decode
 from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
+from goldenpair.models.choice import create_backbone
 from goldenpair.models.fan import SIZES, Fan, Size
 from test_norms import with_plain_norms
 
@@ -165,6 +166,18 @@ def test_a_frozen_backbone_stays_as_it_is(kind):
     assert model.training and not model.backbone.training
     head = model.fc1[0] if isinstance(model, EuclideanChangenet) else model.decoder.classifier[0]
     assert head.weight.grad is not None and head.weight.grad.any()
+
+
+def test_what_stands_beside_a_frozen_body_learns():
+    """The pyramid on a ViT has no weights that anybody gave."""
+    torch.manual_seed(0)
+    model = EuclideanChangenet(create_backbone("vit_tiny_patch16_224", 32, 64), 32, 64, embedding=5, frozen=True)
+    before = {name: value.clone() for name, value in model.backbone.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sum(one.square().sum() for one in model.train().backbone(torch.randn(4, 3, 32, 64))).backward()
+    optimizer.step()
+    moved = {name.split(".")[0] for name, value in model.backbone.named_parameters() if not value.equal(before[name])}
+    assert moved == {"to_half", "to_quarter"} and not model.backbone.body.training
 
 
 @torch.no_grad()

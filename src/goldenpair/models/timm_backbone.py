@@ -116,8 +116,6 @@ def timm_backbone(name: str, height: int, width: int, summary: bool) -> Backbone
     known, wish = _TAO.get(name, (name, {}))
     network = _network(known, height, width, wish)
     strides = [one["reduction"] for one in network.feature_info]
-    if len(strides) < MAPS:
-        raise ValueError(f"it has {len(strides)} feature maps, and {MAPS} are needed")
     backbone: Backbone
     if len(set(strides)) == 1:
         if strides[0] % MAPS:
@@ -125,6 +123,8 @@ def timm_backbone(name: str, height: int, width: int, summary: bool) -> Backbone
             strides = [_PATCH]
         summary = summary or name == "vit_large_nvdinov2"  # as in TAO
         backbone = _pyramid(network, strides[0], summary)
+    elif len(strides) < MAPS:
+        raise ValueError(f"it has {len(strides)} feature maps, and {MAPS} are needed")
     elif summary:
         raise ValueError("it has no summary tokens; set model.decode_head.use_summary_token to false")
     else:

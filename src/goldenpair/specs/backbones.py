@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,6 @@ def import_timm() -> Any:
     try:
         return import_module("timm")
     except ModuleNotFoundError as error:
-        if error.name not in ("timm", "torchvision"):
-            raise
         raise InputError(f"{error.name} is not installed: {EXTRA}") from None
     except (RuntimeError, OSError, ImportError) as error:
         raise InputError(
@@ -89,17 +88,17 @@ def name_problem(name: str) -> str:
 
 @cache
 def strides_of(name: str) -> tuple[int, ...]:
-    """The strides of the maps of a backbone whose name is no problem; empty if it has no four maps."""
+    """The strides of the maps of a backbone whose name is no problem; empty if it has no four that fit together."""
     if name in FAN:
         return _FAN_STRIDES
     if name in VIT:
         return _VIT_STRIDES
     with import_module("torch").device("meta"):
         found = [one["reduction"] for one in import_timm().create_model(name, pretrained=False).feature_info]
-    if len(found) < _MAPS:
-        return ()
     if len(set(found)) > 1:
-        return tuple(found[-_MAPS:])
+        last = tuple(found[-_MAPS:])
+        fitting = len(last) == _MAPS and all(coarse % fine == 0 for fine, coarse in pairwise(last))
+        return last if fitting else ()
     patch = _VIT_PATCH if found[0] % _MAPS else found[0]
     return (patch // 4, patch // 2, patch, 2 * patch)
 

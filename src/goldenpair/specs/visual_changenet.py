@@ -314,7 +314,10 @@ class VisualChangenetSpec(NetworkSpec):
         found, data = [], self.dataset.classify
         rows, columns = data.grid
         kind = self.model.backbone.type
-        multiple = 1 if name_problem(kind) else max(strides_of(kind), default=1)
+        strides = (1,) if name_problem(kind) else strides_of(kind)
+        if not strides:
+            found.append(f"model.backbone.type: {kind} has no four feature maps whose strides divide each other")
+        multiple = max(strides, default=1)
         for side, size in (("height", rows * data.image_height), ("width", columns * data.image_width)):
             if size % multiple:
                 found.append(
