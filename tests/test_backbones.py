@@ -6,7 +6,10 @@ from torch import nn
 
 from goldenpair.backbones import load_backbone
 from goldenpair.errors import CheckpointError, InputError
+from goldenpair.models.backbone import Backbone
+from goldenpair.models.choice import create_backbone
 from goldenpair.models.fan import Fan, Size
+from goldenpair.specs.backbones import imagenet_file
 
 SIZE = Size(width=32, depth=1, heads=4, stem_blocks=(1, 1), map_3=0)
 
@@ -29,6 +32,8 @@ PREFIXES = [
     "model.decoder.",
     "model.",
     "module.model.",
+    "timm_model.",
+    "backbone.network.",
 ]
 
 
@@ -99,3 +104,48 @@ def test_safetensors_are_read_where_the_package_is(tmp_path):
     for broken in (path, tmp_path / "gone.safetensors"):
         with pytest.raises(CheckpointError, match="it cannot be read"):
             load_backbone(mine, str(broken))
+
+
+class Hidden(Backbone):
+    """Names of its own start with what is else a prefix, and others call its layer by another name."""
+
+    def __init__(self):
+        super().__init__((1,) * 4, (1,) * 4)
+        self.inside = nn.ModuleDict({"model": nn.Linear(2, 2), "norm": nn.Linear(2, 2)})
+
+    @property
+    def body(self) -> nn.Module:
+        return self.inside
+
+    def adapted(self, weights):
+        return {name.replace("layernorm", "norm"): value for name, value in weights.items()}
+
+    def forward(self, pictures):
+        raise NotImplementedError
+
+
+def test_weights_go_to_the_body_under_the_names_that_it_has(tmp_path, caplog):
+    source, mine = Hidden(), Hidden()
+    state = {f"module.{name.replace('norm', 'layernorm')}": value for name, value in source.body.state_dict().items()}
+    torch.save(state, tmp_path / "w.pth")
+    with caplog.at_level(logging.INFO, "goldenpair"):
+        load_backbone(mine, str(tmp_path / "w.pth"))
+    assert same(mine, source) and "4 of 4 weights taken" in caplog.text and "rgb_input" not in caplog.text
+
+
+def test_the_pictures_that_imagenet_weights_are_used_to_are_told(caplog):
+    backbone = create_backbone("tf_efficientnet_lite0", 32, 32)
+    with caplog.at_level(logging.INFO, "goldenpair"):
+        load_backbone(backbone, str(imagenet_file("tf_efficientnet_lite0")))
+    said = [record.getMessage() for record in caplog.records]
+    count = len(backbone.body.state_dict())
+    assert f"{count} of {count} weights taken" in said[0]
+    assert "left out" in said[1] and "classifier.bias" in said[1]
+    assert "rgb_input_mean [0.5, 0.5, 0.5] and rgb_input_std [0.5, 0.5, 0.5]" in said[2]
+
+
+def test_weights_of_another_network_do_not_fit(tmp_path):
+    torch.save({"embeddings.cls_token": torch.zeros(1, 1, 8), "mask_token": torch.zeros(1)}, tmp_path / "w.pth")
+    for name in ("vit_tiny_patch16_224", "convnextv2_atto"):
+        with pytest.raises(CheckpointError, match="none of its weights fits; it holds embeddings.cls_token"):
+            load_backbone(create_backbone(name, 32, 32), str(tmp_path / "w.pth"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from goldenpair.data.decoding import decode
 from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet, best_match
+from goldenpair.models.choice import create_backbone
 from goldenpair.models.fan import SIZES, Fan, Size
 from test_norms import with_plain_norms
 
@@ -245,6 +246,18 @@ def test_what_is_no_number_stays_so_whichever_golden_it_is_of():
         logits = torch.zeros(2, 3, 2)
         logits[0, place, 0] = torch.nan
         assert best_match(logits).isnan().any(dim=1).tolist() == [True, False]
+
+
+def test_what_stands_beside_a_frozen_body_learns():
+    """The pyramid on a ViT has no weights that anybody gave."""
+    torch.manual_seed(0)
+    model = EuclideanChangenet(create_backbone("vit_tiny_patch16_224", 32, 64), 32, 64, embedding=5, frozen=True)
+    before = {name: value.clone() for name, value in model.backbone.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sum(one.square().sum() for one in model.train().backbone(torch.randn(4, 3, 32, 64))).backward()
+    optimizer.step()
+    moved = {name.split(".")[0] for name, value in model.backbone.named_parameters() if not value.equal(before[name])}
+    assert moved == {"to_half", "to_quarter"} and not model.backbone.body.training
 
 
 @torch.no_grad()

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 import goldenpair
-from goldenpair import CheckpointError, InputError, Inspector, load_spec, report
-from goldenpair.checkpoint import read_checkpoint
+from goldenpair import CheckpointError, InputError, Inspector, SpecError, load_spec, report
+from goldenpair.checkpoint import read_checkpoint, save, stamp
 from goldenpair.cli import main
 from goldenpair.data.decoding import decode
 from goldenpair.deployment import open_onnx
 from goldenpair.exporting import TOLERANCE
+from goldenpair.specs.backbones import imagenet_file
+from goldenpair.tasks import create_task
 
 VCN = "visual_changenet"
 KINDS = {"learnable": "ce", "euclidean": "contrastive"}
@@ -352,6 +354,73 @@ def test_training_with_several_goldens_resumes_exactly_and_evaluates(spec_of, fo
         best = min(goldens, key=lambda golden: alone.inspect(sample, golden).score)
         height, width = shown.golden.shape[2:]
         assert np.array_equal(shown.golden, [decode(path, height, width) for path in best])
+
+
+# backbones of timm's
+
+SIDE = ["dataset.classify.image_height=32", "dataset.classify.image_width=64"]  # joined: 64 x 64
+
+
+def test_a_network_of_timms_is_trained_and_scores(spec_of, tmp_path):
+    wish = ["model.backbone.type=resnet18", *SIDE]
+    made = goldenpair.train(spec_of("train", tmp_path, "euclidean", *wish))
+    assert math.isfinite(made.metrics["val_loss"])
+    one = [f"inference.checkpoint={made.checkpoint}", *wish]
+    verdicts = goldenpair.inference(spec_of("inference", tmp_path, "euclidean", *one)).verdicts
+    scores = np.array([verdict.score for verdict in verdicts])
+    assert np.isfinite(scores).all() and scores.std() > 0
+    assert Inspector(made.checkpoint).lights == ("SolderLight", "WhiteLight")  # the checkpoint knows its backbone
+
+
+def test_imagenet_weights_of_an_installed_package_are_kept_when_frozen(spec_of, tmp_path, caplog):
+    wish = ["type=tf_efficientnet_lite0", "pretrained_backbone_path=imagenet", "freeze_backbone=true"]
+    with caplog.at_level("INFO", "goldenpair"):
+        made = goldenpair.train(spec_of("train", tmp_path, "euclidean", *(f"model.backbone.{w}" for w in wish), *SIDE))
+    weights, given = weights_of(made.checkpoint), torch.load(imagenet_file("tf_efficientnet_lite0"), weights_only=True)
+    assert torch.equal(weights["backbone.network.conv_stem.weight"], given["_conv_stem.weight"])
+    assert torch.equal(weights["backbone.network.bn1.running_mean"], given["_bn0.running_mean"])
+    assert "rgb_input_mean [0.5, 0.5, 0.5]" in caplog.text
+
+
+def test_a_network_that_cannot_see_such_pictures_is_one_line(spec_of, tmp_path):
+    wish = ["model.backbone.type=resnet18", "dataset.classify.image_height=40"]
+    with pytest.raises(SpecError) as caught:
+        spec_of("train", tmp_path, "euclidean", *wish)
+    assert caught.value.problems == [
+        "dataset.classify.image_height: the joined picture's height is 80; resnet18 wants a multiple of 32",
+        "dataset.classify.image_width: the joined picture's width is 16; resnet18 wants a multiple of 32",
+    ]
+    spec = spec_of("train", tmp_path, "euclidean", "model.backbone.type=halonet26t", *SIDE)
+    with pytest.raises(
+        SpecError, match="model.backbone.type: halonet26t does not serve: it cannot see pictures of 64 x 64"
+    ):
+        goldenpair.train(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "opset"),
+    [
+        ("resnet18", 17),
+        ("tf_efficientnet_lite0", 17),
+        ("mobilenetv4_conv_small", 17),
+        ("convnextv2_atto", 17),
+        pytest.param("vit_tiny_patch16_224", 17, marks=pytest.mark.slow),
+        pytest.param("mobilenetv4_conv_small", 18, marks=pytest.mark.slow),
+    ],
+)
+def test_exported_networks_of_timms_give_the_same_scores(name, opset, spec_of, tmp_path):
+    wish = [f"model.backbone.type={name}", f"export.checkpoint={tmp_path / 'm.pth'}", f"export.opset_version={opset}"]
+    spec = spec_of("export", tmp_path, "learnable", *wish, *SIDE)
+    torch.manual_seed(0)
+    task = create_task(spec)
+    sample, golden = torch.randn(2, 4, 3, 64, 64)
+    task.model.train()(sample, golden)  # norms that do something
+    state = {f"model.{key}": value for key, value in task.model.state_dict().items()}
+    save({"state_dict": state, **stamp(spec)}, tmp_path / "m.pth")
+    note = goldenpair.export(spec).note
+    assert note.opset == opset and note.proof.largest_difference <= TOLERANCE
+    scores = task.pair_score(sample, golden)
+    assert scores.std() > 0
 
 
 def nvidia(real_data, monkeypatch, *overrides):

@@ -25,7 +25,7 @@ LAYERS = [
     {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
     {"tasks"},
     {"checkpoint", "resume", "callbacks", "training", "evaluation", "deployment", "exporting", "backbones"},
-    {"inspection", "report", "overlays", "maps", "importing"},
+    {"inspection", "report", "overlays", "maps", "importing", "listing"},
     {"actions"},
     {"cli", "demo"},
     {"__main__"},
@@ -188,6 +188,7 @@ def test_other_names_are_not_there():
         ("import goldenpair; goldenpair.load_spec", {"torch", "numpy"}),
         ("import goldenpair; goldenpair.train", {"torch", "pytorch_lightning", "sklearn"}),
         ("import goldenpair.data.simulate", {"torch"}),
+        ("from goldenpair import cli; cli._parser()", {"torch", "timm", "pydantic"}),
     ],
 )
 def test_what_comes_without_torch(statement, absent):

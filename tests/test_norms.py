@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d, expect_goldens
+from goldenpair.models.norms import (
+    ChannelNorm,
+    PairBatchNorm1d,
+    PairBatchNorm2d,
+    expect_goldens,
+    with_pair_norms,
+)
 
 KINDS = [(PairBatchNorm1d, nn.BatchNorm1d, (12, 5)), (PairBatchNorm2d, nn.BatchNorm2d, (12, 5, 4, 3))]
 
@@ -55,3 +61,46 @@ def test_with_several_goldens_the_samples_are_normalised_and_then_all_goldens(ki
     for name, value in one.state_dict().items():
         assert torch.equal(norm.state_dict()[name], value), name
     assert torch.equal(norm.eval()(x[:7]), one.eval()(x[:7]))
+
+
+class NormAct(nn.BatchNorm2d):
+    """As timm has it: what follows the norm belongs to it."""
+
+    def __init__(self, width: int):
+        super().__init__(width, eps=1e-3, momentum=0.2)
+        self.drop, self.act = nn.Identity(), nn.PReLU(width, init=0.1)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.act(self.drop(super().forward(input)))
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), NormAct(4), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5), nn.Flatten())
+    return net.append(nn.Linear(5 * 4, 6)).append(nn.BatchNorm1d(6, affine=False))
+
+
+def test_a_network_of_others_gets_norms_that_see_the_halves_apart():
+    one, other = network(), network()
+    parameters = dict(one.named_parameters())
+    with_pair_norms(one)
+    assert list(one.state_dict()) == list(other.state_dict())
+    assert all(value is parameters[name] for name, value in one.named_parameters())
+    sample, golden = torch.randn(4, 3, 6, 6), torch.randn(4, 3, 6, 6) * 3 + 1
+    assert torch.allclose(one(torch.cat([sample, golden])), torch.cat([other(sample), other(golden)]), atol=1e-5)
+    for name, value in other.state_dict().items():
+        assert torch.allclose(one.state_dict()[name], value, atol=1e-6), name
+    assert torch.allclose(one.eval()(sample), other.eval()(sample), atol=1e-5)
+    assert with_pair_norms(network().eval())[1].training is False
+
+
+def test_a_norm_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="BatchNorm3d"):
+        with_pair_norms(nn.Sequential(nn.BatchNorm3d(2)))
+
+
+def test_channels_are_normalised_at_each_place():
+    x = torch.randn(2, 5, 3, 4) * 2 + 1
+    norm = ChannelNorm(5)
+    mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
+    assert torch.allclose(norm(x), (x - mean) / (variance + 1e-5).sqrt(), atol=1e-5)

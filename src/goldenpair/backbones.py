@@ -4,30 +4,35 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from goldenpair.checkpoint import bare_names, read_tensors
 from goldenpair.errors import CheckpointError, InputError, first_few
+from goldenpair.models.backbone import Backbone
+from goldenpair.specs.backbones import EXTRA, IMAGENET_WEIGHTS
 
 log = logging.getLogger(__name__)
 
 # `patch_embed.backbone.` within a name stays
-_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "decoder.", "_orig_mod.")
+_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "decoder.", "timm_model.", "network.", "_orig_mod.")
 _TOLD = 8  # names in a message
 
 
-def load_backbone(backbone: nn.Module, path: str) -> None:
-    """Copy the weights of a `.pth` or `.safetensors` file into a backbone, and say which ones do not fit.
+def load_backbone(backbone: Backbone, path: str) -> None:
+    """Copy the weights of a `.pth` or `.safetensors` file into a backbone's body, and say which ones do not fit.
 
+    Prefixes are those of TAO, of timm, of timm's networks in Hugging Face's transformers and of PyTorch's wrappers.
     Nothing is downloaded and no code of the file runs. Raises CheckpointError for a file that cannot be used, or of
     whose weights none fits or one has another shape.
     """
     file = Path(path)
-    own = backbone.state_dict()
-    given = bare_names(f"pretrained backbone {file}", _read(file), _PREFIXES)
+    own = backbone.body.state_dict()
+    prefixes = tuple(one for one in _PREFIXES if not any(name.startswith(one) for name in own))
+    bare = bare_names(f"pretrained backbone {file}", _read(file), prefixes)
+    given = backbone.adapted(bare)
     fitting = {name: value for name, value in given.items() if name in own}
     if not fitting:
-        some = ", ".join(list(given)[:_TOLD])
+        some = ", ".join(list(bare)[:_TOLD])
         raise CheckpointError(f"pretrained backbone {file}: none of its weights fits; it holds {some}, ...")
     other = [
         f"{name}: {list(value.shape)}, but the backbone has {list(own[name].shape)}"
@@ -37,12 +42,18 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
     if other:
         lines = "\n  ".join(first_few(other))
         raise CheckpointError(f"pretrained backbone {file}: it is of another size than model.backbone.type:\n  {lines}")
-    backbone.load_state_dict(fitting, strict=False)
+    backbone.body.load_state_dict(fitting, strict=False)
     log.info("Pretrained backbone %s: %d of %d weights taken.", file, len(fitting), len(own))
     for what, names in (("they stay random", own.keys() - given.keys()), ("left out", given.keys() - own.keys())):
         if names:
             told = ", ".join(sorted(names)[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
             log.warning("Pretrained backbone %s: %d weights do not fit (%s): %s", file, len(names), what, told)
+    for known in IMAGENET_WEIGHTS.values():
+        if file == known.file():
+            log.info(
+                "These weights are used to pictures of rgb_input_mean %s and rgb_input_std %s.",
+                *(list(known.mean), list(known.std)),
+            )
 
 
 def _read(file: Path) -> Mapping[str, Tensor]:
@@ -52,7 +63,7 @@ def _read(file: Path) -> Mapping[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
-        raise InputError("safetensors is not installed: pip install 'goldenpair[backbones]'") from None
+        raise InputError(f"safetensors is not installed: {EXTRA}") from None
     try:
         tensors: dict[str, Tensor] = load_file(file)
     except (SafetensorError, OSError) as error:

@@ -120,6 +120,8 @@ def _run(given: argparse.Namespace) -> None:
         _simulate(given)
     elif given.command == "cache":
         _cache(given)
+    elif given.command == "backbones":
+        _backbones(given)
     else:
         import_module("goldenpair.demo").run(Path(given.out))
 
@@ -227,6 +229,22 @@ def _cache(given: argparse.Namespace) -> None:
     _console().print(cache_table(folder, contents(folder)))
 
 
+def _backbones(given: argparse.Namespace) -> None:
+    from goldenpair.listing import backbones_table, names_like
+    from goldenpair.progress import progress_bar
+    from goldenpair.specs.backbones import FAN, import_timm
+
+    names = names_like(given.pattern)
+    with progress_bar("Building networks without their weights") as progress:
+        table = backbones_table(names, progress)
+    _console().print(table)
+    if set(names) <= set(FAN):
+        try:
+            import_timm()
+        except InputError as error:
+            print(f"More than 1,000 others need timm: {error}")
+
+
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
@@ -296,6 +314,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")
+    _debug(command)
+    command = commands.add_parser("backbones", help="list backbones of visual_changenet and whose weights are here")
+    command.add_argument("pattern", nargs="?", help="a part of the name, or a pattern such as 'mobilenetv4*'")
     _debug(command)
     command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")

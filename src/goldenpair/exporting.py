@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.jit._trace import TracerWarning
 
 from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
@@ -202,6 +203,7 @@ def _quiet() -> Iterator[None]:
             for kind, message in (
                 (DeprecationWarning, ".*legacy TorchScript-based ONNX export"),
                 (DeprecationWarning, "The feature will be removed"),
+                (TracerWarning, ""),  # of what might depend on the example: the proof finds that out
                 (UserWarning, "Constant folding - Only steps=1"),
                 (UserWarning, ".*The axis name"),
                 (FutureWarning, r".*isinstance\(treespec, LeafSpec\)"),

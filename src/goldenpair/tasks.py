@@ -13,8 +13,9 @@ from goldenpair.data.augment import Augmentation, Preparation
 from goldenpair.data.pairs import PairBatch
 from goldenpair.data.table import Layout
 from goldenpair.errors import InputError, SpecError
+from goldenpair.models.backbone import Backbone
 from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
-from goldenpair.models.fan import SIZES, Fan
+from goldenpair.models.choice import create_backbone
 from goldenpair.models.losses import (
     contrastive_loss,
     least_and_mean_iou,
@@ -309,10 +310,10 @@ def create_task(spec: NetworkSpec, exported: nn.Module | None = None) -> Task:
 
 def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
     classify, backbone, size = spec.model.classify, spec.model.backbone, (layout.joined_height, layout.joined_width)
-    fan = Fan(SIZES[backbone.type])
+    sees = _backbone(spec, *size)
     if spec.task == "segment":
         return SegmentationChangenet(
-            fan,
+            sees,
             *size,
             embed_dim=spec.model.decode_head.decoder_params["embed_dim"],
             classes=spec.dataset.segment.num_classes,
@@ -321,7 +322,7 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
         )
     if classify.difference_module == "learnable":
         return LearnableChangenet(
-            fan,
+            sees,
             *size,
             embed_dim=spec.model.decode_head.decoder_params["embed_dim"],
             hidden=classify.embed_dec,
@@ -331,5 +332,14 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
             frozen=backbone.freeze_backbone,
         )
     return EuclideanChangenet(
-        fan, *size, embedding=classify.embedding_vectors, goldens=layout.goldens, frozen=backbone.freeze_backbone
+        sees, *size, embedding=classify.embedding_vectors, goldens=layout.goldens, frozen=backbone.freeze_backbone
     )
+
+
+def _backbone(spec: VisualChangenetSpec, height: int, width: int) -> Backbone:
+    """The backbone of a spec for pictures of this size; SpecError if it cannot see such ones."""
+    name = spec.model.backbone.type
+    try:
+        return create_backbone(name, height, width, summary=spec.model.decode_head.use_summary_token)
+    except ValueError as error:
+        raise SpecError("the spec", [f"model.backbone.type: {name} does not serve: {error}"]) from None

@@ -33,6 +33,7 @@ from goldenpair.callbacks import (
 from goldenpair.data.pairs import PairBatch, PairSet, TableLoader, TrainingLoader, refuse_too_few
 from goldenpair.devices import devices
 from goldenpair.errors import DataError, InputError, RunError, SpecError
+from goldenpair.models.backbone import Backbone
 from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
 from goldenpair.seen import Seen, Split
@@ -247,7 +248,9 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
     resume = checkpoint_to_resume(spec, run.folder)
     if not resume:
         if spec.pretrained_backbone:
-            load_backbone(task.model.get_submodule("backbone"), spec.pretrained_backbone)
+            backbone = task.model.get_submodule("backbone")
+            assert isinstance(backbone, Backbone)
+            load_backbone(backbone, spec.pretrained_backbone)
         if pretrained:
             checkpoints.load_weights(task, checkpoints.read_checkpoint(pretrained))
         return None

@@ -1,6 +1,7 @@
 """What heads know of the network that sees both pictures."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -20,3 +21,12 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """float32 [N, 3, H, W] -> four maps [N, channels[i], H / strides[i], W / strides[i]]."""
+
+    @property
+    def body(self) -> nn.Module:
+        """The part that weights of others fit and that can be frozen; what stands beside it always learns."""
+        return self
+
+    def adapted(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights of the same network, as others name and size them -> as the body has them."""
+        return weights

@@ -23,7 +23,7 @@ class Changenet(nn.Module, ABC, Generic[Output]):
     """What all architectures share: each picture is encoded by itself, then two encodings are compared.
 
     A sample with several `goldens` is compared with each of them by itself, and what the one that fits best gives is
-    the output. A `frozen` backbone keeps its weights and the statistics of its norms in training.
+    the output. The body of a `frozen` backbone keeps its weights and the statistics of its norms in training.
     """
 
     def __init__(self, backbone: Backbone, frozen: bool, goldens: int = 1):
@@ -32,12 +32,12 @@ class Changenet(nn.Module, ABC, Generic[Output]):
         self.goldens = goldens
         self._frozen = frozen
         if frozen:
-            backbone.requires_grad_(False).eval()
+            backbone.body.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self._frozen:
-            self.backbone.eval()
+            self.backbone.body.eval()
         return self
 
     def forward(self, sample: Tensor, golden: Tensor) -> Output:

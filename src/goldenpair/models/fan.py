@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldenpair.models.backbone import Backbone
-from goldenpair.models.norms import PairBatchNorm2d
+from goldenpair.models.norms import ChannelNorm, PairBatchNorm2d
 
 STRIDES = (4, 8, 16, 16)
 _STEM = (128, 256)
@@ -89,8 +89,8 @@ class _ConvNextStem(nn.Module):
     def __init__(self, blocks: tuple[int, int]):
         super().__init__()
         first, second = _STEM
-        self.stem = nn.Sequential(nn.Conv2d(3, first, 4, stride=4), _ChannelNorm(first, eps=_EPS))
-        shrink = nn.Sequential(_ChannelNorm(first, eps=_EPS), nn.Conv2d(first, second, 2, stride=2))
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 4, stride=4), ChannelNorm(first, eps=_EPS))
+        shrink = nn.Sequential(ChannelNorm(first, eps=_EPS), nn.Conv2d(first, second, 2, stride=2))
         self.stages = nn.ModuleList(
             [_ConvNextStage(nn.Identity(), first, blocks[0]), _ConvNextStage(shrink, second, blocks[1])]
         )
@@ -119,7 +119,7 @@ class _ConvNextBlock(nn.Module):
         super().__init__()
         self.gamma = nn.Parameter(torch.full((width,), 1e-6))
         self.conv_dw = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = _ChannelNorm(width, eps=_EPS)
+        self.norm = ChannelNorm(width, eps=_EPS)
         self.mlp = _ConvMlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,14 +136,6 @@ class _ConvMlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.fc2(functional.gelu(self.fc1(x)))
         return found
-
-
-class _ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of [N, C, h, w]."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        normed: Tensor = super().forward(input.permute(0, 2, 3, 1))
-        return normed.permute(0, 3, 1, 2)
 
 
 class _FourierPositions(nn.Module):

@@ -102,6 +102,7 @@ def option(
     lt: float | None = None,
     length: int | None = None,
     pattern: str | None = None,
+    examples: tuple[str, ...] = (),
     popular: bool = False,
     automl: bool = False,
     start: Any = None,
@@ -114,7 +115,8 @@ def option(
     math_cond: str = "",
 ) -> Any:
     """Declare a leaf. Bounds hold everywhere; `length` fixes the length of a list, `pattern` is the regular
-    expression of a text. See Meta for the rest."""
+    expression of a text, `examples` are values that schemas and docs name although others are allowed too. See Meta
+    for the rest."""
     extra = _said(
         {
             "popular": popular,
@@ -139,6 +141,7 @@ def option(
         min_length=length,
         max_length=length,
         pattern=pattern,
+        examples=list(examples) or None,
         json_schema_extra=extra or None,
     )
 

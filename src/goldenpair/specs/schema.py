@@ -129,6 +129,8 @@ def _allowed(field: FieldInfo) -> str:
     listed = [choice for choice in choices(field.annotation) if choice is not None]
     if listed:
         return " or ".join(map(str, listed))
+    if field.examples:
+        return ", ".join([*map(str, field.examples), "..."])
     bounds = [
         f"{sign} {getattr(limit, attribute):g}"
         for limit in field.metadata

@@ -107,7 +107,7 @@ def _node(key: str, field: FieldInfo) -> Tree:
     said, below = meta(field), branch(field)
     why = f". No effect: {said.no_effect}" if said.no_effect else ""
     node: Tree = {
-        "type": "collection" if below else _type(field.annotation),
+        "type": "collection" if below else "categorical" if field.examples else _type(field.annotation),
         "title": key.replace("_", " ").capitalize(),
         "description": f"{field.description}{why}",
     }
@@ -121,7 +121,7 @@ def _node(key: str, field: FieldInfo) -> Tree:
         node["default"] = _default(field)
     node |= _limits(field, node["type"])
     extra = {
-        "enum": choices(field.annotation) if node["type"] == "categorical" else None,
+        "enum": (field.examples or choices(field.annotation)) if node["type"] == "categorical" else None,
         "pattern": next((found for one in field.metadata if (found := getattr(one, "pattern", None))), None),
         "math_cond": said.math_cond or None,
         "popular": said.popular or None,

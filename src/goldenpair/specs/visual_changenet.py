@@ -1,12 +1,20 @@
 """The spec of `visual_changenet` (pairs classified or segmented): TAO's fields and defaults, and ours beside them.
 
-Actions run both tasks with the FAN backbones; all else can be read and checked, and is refused when it is to run. What
-only task segment reads is in `segment`.
+What only task segment reads is in `segment`, what is known of backbones by their names in `backbones`.
 """
 
 from typing import ClassVar, Literal
 
+from goldenpair.errors import InputError
 from goldenpair.specs.augmentation import AugmentationConfig
+from goldenpair.specs.backbones import (
+    FAN,
+    IMAGENET,
+    TAO_NAMES,
+    imagenet_file,
+    name_problem,
+    strides_of,
+)
 from goldenpair.specs.common import (
     Dataset,
     NetworkSpec,
@@ -20,35 +28,21 @@ from goldenpair.specs.goldens import attention_misfits
 from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSegment
 
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
-_FAN_STRIDES = [4, 8, 16, 16]
-_FAN_MULTIPLE = 16
 _LOSS_OF = {"learnable": "ce", "euclidean": "contrastive"}
 _LOWEST_OPSET = 14  # the lowest that knows how attention is computed
 _LATEST = "${results_dir}/train/changenet_model_${task}_latest.pth"
 
 
 class Backbone(Section):
-    type: Literal[
-        "fan_tiny_8_p4_hybrid",
+    type: str = option(
         "fan_small_12_p4_hybrid",
-        "fan_base_16_p4_hybrid",
-        "fan_large_16_p4_hybrid",
-        "vit_large_nvdinov2",
-        "vit_small_dinov3",
-        "vit_small_plus_dinov3",
-        "vit_base_dinov3",
-        "vit_large_dinov3",
-        "vit_huge_plus_dinov3",
-        "vit_7b_dinov3",
-        "c_radio_p1_vit_huge_patch16_224_mlpnorm",
-        "c_radio_p2_vit_huge_patch16_224_mlpnorm",
-        "c_radio_p3_vit_huge_patch16_224_mlpnorm",
-        "c_radio_v2_vit_base_patch16_224",
-        "c_radio_v2_vit_large_patch16_224",
-        "c_radio_v2_vit_huge_patch16_224",
-    ] = option("fan_small_12_p4_hybrid", "The network that sees both pictures (TAO lists no C-RADIO, and takes them)")
+        "The network that sees both pictures: a name of TAO's, or any of timm's that has four maps",
+        examples=TAO_NAMES,
+    )
     feat_downsample: bool = option(False, "FAN: one more step down, to 768 channels")
-    pretrained_backbone_path: str | None = option(None, "File of weights to start from; unset: random weights")
+    pretrained_backbone_path: str | None = option(
+        None, "File of weights to start from, or imagenet: those of an installed package; unset: random weights"
+    )
     freeze_backbone: bool = option(False, "Keep the backbone's weights as they are")
 
 
@@ -57,9 +51,7 @@ class DecodeHead(Section):
         [128, 256, 384, 384], "Channels of the four maps", no_effect="the backbone's name says them"
     )
     in_index: list[int] = option([0, 1, 2, 3], "Which of the four maps to use")
-    feature_strides: list[int] = option(
-        [4, 8, 16, 16], "Strides of the four maps: [4, 8, 16, 16] for FAN, [4, 8, 16, 32] for ViT"
-    )
+    feature_strides: list[int] = option([4, 8, 16, 16], "Strides of the four maps; wrong ones are said and corrected")
     align_corners: bool = option(False, "Align corners when maps are resized", no_effect="it is always false")
     decoder_params: dict[str, int] = option({"embed_dim": 256}, "embed_dim is the decoder's width")
     use_summary_token: bool = option(False, "Mix summary tokens into the maps; vit_large_nvdinov2 always does")
@@ -89,7 +81,9 @@ class ChangenetModel(Section):
     backbone: Backbone = section(Backbone, "The backbone")
     decode_head: DecodeHead = section(DecodeHead, "The decoder")
     classify: ModelClassify = section(ModelClassify, "What task classify adds")
-    precise_msda: bool = option(False, "Deformable attention that repeats exactly")
+    precise_msda: bool = option(
+        False, "Deformable attention that repeats exactly", no_effect="no backbone here has such attention"
+    )
 
 
 class UnreadScaleCrop(Section):
@@ -241,20 +235,25 @@ class VisualChangenetSpec(NetworkSpec):
 
     @property
     def pretrained_backbone(self) -> str | None:
-        return self.model.backbone.pretrained_backbone_path
+        backbone = self.model.backbone
+        if backbone.pretrained_backbone_path != IMAGENET:
+            return backbone.pretrained_backbone_path
+        return str(imagenet_file(backbone.type))
 
     def not_offered(self) -> list[str]:
         """What no action can run yet, as lines `path: sentence`."""
         if self.task is None:
             return ["task: say classify or segment"]
         backbone, head, found = self.model.backbone, self.model.decode_head, []
-        if not backbone.type.startswith("fan_"):
-            offered = "fan_tiny_8_p4_hybrid, fan_small_12_p4_hybrid, fan_base_16_p4_hybrid, fan_large_16_p4_hybrid"
-            found.append(f"model.backbone.type: {backbone.type} is not offered yet; there is {offered}")
+        if problem := name_problem(backbone.type):
+            found.append(f"model.backbone.type: {problem}")
         if backbone.feat_downsample:
-            found.append("model.backbone.feat_downsample: it is not offered yet; set it to false")
+            found.append("model.backbone.feat_downsample: its map is one that no decoder reads; set it to false")
         if head.changed("in_index"):
-            found.append("model.decode_head.in_index: a choice of maps is not offered yet; leave it out")
+            found.append(
+                "model.decode_head.in_index: the decoder knows all four maps; leave it out (model.classify."
+                "learnable_difference_modules says how many are compared)"
+            )
         if self.task == "segment":
             return found
         if self.model.classify.difference_module is None:
@@ -273,16 +272,18 @@ class VisualChangenetSpec(NetworkSpec):
         sides = {"image_height": rows * data.image_height, "image_width": columns * data.image_width}
         if self.task == "segment":
             sides = {"img_size": data.image_height}
+        kind = self.model.backbone.type
+        strides = (1,) if name_problem(kind) else strides_of(kind)
+        if not strides:
+            found.append(f"model.backbone.type: {kind} has no four feature maps whose strides divide each other")
+        multiple = max(strides, default=1)
         for name, size in sides.items():
-            if size % _FAN_MULTIPLE:
+            if size % multiple:
                 what = "it" if name == "img_size" else f"the joined picture's {name.removeprefix('image_')}"
-                found.append(
-                    f"{self.pairs_path}.{name}: {what} is {size}; {self.model.backbone.type} wants a multiple of "
-                    f"{_FAN_MULTIPLE}"
-                )
+                found.append(f"{self.pairs_path}.{name}: {what} is {size}; {kind} wants a multiple of {multiple}")
         classify, joined = self.model.classify, (rows * data.image_height, columns * data.image_width)
         if data.goldens > 1 and classify.golden_fusion == "attention":
-            found += attention_misfits(classify.difference_module, self.model.backbone.type, *joined)
+            found += attention_misfits(classify.difference_module, strides, *joined)
         params = self.model.decode_head.decoder_params
         if params.keys() != {"embed_dim"} or params["embed_dim"] < 1:
             found.append(f"model.decode_head.decoder_params: {params} must be {{embed_dim: WIDTH}}, such as 256")
@@ -291,11 +292,16 @@ class VisualChangenetSpec(NetworkSpec):
     def _misfits_of(self, action: str) -> list[str]:
         found, train = [], self.train
         if action == "train":
-            if self.model.backbone.freeze_backbone and not (self.pretrained_backbone or train.pretrained_model_path):
+            path = self.model.backbone.pretrained_backbone_path
+            if self.model.backbone.freeze_backbone and not (path or train.pretrained_model_path):
                 found.append(
                     "model.backbone.freeze_backbone: a frozen backbone of random weights never learns; give "
                     "pretrained_backbone_path"
                 )
+            try:
+                _ = self.pretrained_backbone
+            except InputError as error:
+                found.append(f"model.backbone.pretrained_backbone_path: {error}")
             for name in train.changed("precision", "sync_batchnorm"):
                 found.append(f"train.{name}: {getattr(train, name)} is not offered yet; leave it out")
         if action == "export" and self.export.opset_version < _LOWEST_OPSET:
@@ -330,11 +336,12 @@ class VisualChangenetSpec(NetworkSpec):
         token = head.changed("use_summary_token")
         if kind == "vit_large_nvdinov2":
             idle |= {f"model.decode_head.{name}": "vit_large_nvdinov2 always does it" for name in token}
-        if kind.startswith("fan_"):
+        if kind in FAN:
             idle |= {f"model.decode_head.{name}": "FAN has no summary token" for name in token}
-            idle |= {f"model.{name}": "FAN has no such attention" for name in self.model.changed("precise_msda")}
-            if head.feature_strides != _FAN_STRIDES:
-                idle["model.decode_head.feature_strides"] = f"{kind} has the strides {_FAN_STRIDES}"
+        if head.changed("feature_strides") and not name_problem(kind):
+            strides = list(strides_of(kind))
+            if head.feature_strides != strides:
+                idle["model.decode_head.feature_strides"] = f"{kind} has the strides {strides}, which are taken"
         return self.dataset.classify.idle("dataset.classify") | idle
 
     @property
