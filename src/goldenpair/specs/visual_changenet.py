@@ -321,6 +321,9 @@ class VisualChangenetSpec(NetworkSpec):
             idle |= {f"model.{name}": "FAN has no such attention" for name in self.model.changed("precise_msda")}
             if head.feature_strides != _FAN_STRIDES:
                 idle["model.decode_head.feature_strides"] = f"{kind} has the strides {_FAN_STRIDES}"
+        if self.task == "segment" and not self.dataset.segment.multi_scale_train:
+            weights = self.train.segment.changed("weights")
+            idle |= {f"train.segment.{name}": "dataset.segment.multi_scale_train is false" for name in weights}
         return self.dataset.classify.idle("dataset.classify") | idle
 
     @property
