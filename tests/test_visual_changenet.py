@@ -555,6 +555,10 @@ def test_options_without_effect_are_accepted_and_named(override):
             "model.decode_head.use_summary_token",
         ),
         (["dataset.classify.input_map={b: 1, a: 0}"], "dataset.classify.input_map.b"),
+        (
+            ["dataset.segment.multi_scale_train=false", "train.segment.weights=[1,1,1,1,1]"],
+            "train.segment.weights",
+        ),
     ],
 )
 def test_options_that_the_others_make_idle(wish, path):

@@ -342,6 +342,9 @@ class VisualChangenetSpec(NetworkSpec):
             strides = list(strides_of(kind))
             if head.feature_strides != strides:
                 idle["model.decode_head.feature_strides"] = f"{kind} has the strides {strides}, which are taken"
+        if self.task == "segment" and not self.dataset.segment.multi_scale_train:
+            weights = self.train.segment.changed("weights")
+            idle |= {f"train.segment.{name}": "dataset.segment.multi_scale_train is false" for name in weights}
         return self.dataset.classify.idle("dataset.classify") | idle
 
     @property
