@@ -292,7 +292,8 @@ def test_console_commands():
     scripts = {
         entry.name: entry.load() for entry in metadata.entry_points(group="console_scripts", module="goldenpair.cli")
     }
-    assert scripts == {"goldenpair": cli.main, "optical_inspection": cli.optical_inspection}
+    networks = {"optical_inspection": cli.optical_inspection, "visual_changenet": cli.visual_changenet}
+    assert scripts == {"goldenpair": cli.main, **networks}
 
 
 def test_taos_console_command(spec_file, ran, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """What a spec knows of backbones, against the backbones themselves."""
 
+import os
 import subprocess
 import sys
 
@@ -114,6 +115,21 @@ def test_only_timms_names_import_it(name, imported):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(imported)] * 2
+
+
+def test_a_torchvision_that_breaks_lightning_is_a_sentence_too(boards, tmp_path):
+    """It does so for every network, once it is installed beside another PyTorch."""
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    words = ["optical_inspection", "train", "-e", str(boards.spec_path), f"results_dir={tmp_path / 'r'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "goldenpair", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Lightning cannot be imported (operator torchvision::nms does not exist); most often torch" in done.stderr
 
 
 # in a spec

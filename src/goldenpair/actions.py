@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_
 from goldenpair.metrics import Metrics, measure
 from goldenpair.progress import progress_bar
 from goldenpair.run import Run, whole_file, write_text
+from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.segment import ListedPairs
 
@@ -90,15 +91,19 @@ def train(spec: NetworkSpec) -> TrainResult:
     cannot be used, RunError if training itself fails or the disk is full, KeyboardInterrupt after Ctrl-C or SIGTERM.
     """
     _check(spec, "train")
-    threading.Thread(target=import_module, args=("goldenpair.training",), daemon=True).start()  # takes seconds
+    early = threading.Thread(target=_import_early, args=("goldenpair.training",), daemon=True)
+    early.start()
     with Run(spec, "train") as run:
         tables = _load_tables(run, "train_dataset", "validation_dataset")
         sets = {split: _pair_set(spec, table, split) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
         _say_left_out(sets, {split: set() for split in sets})
         _say_sampling(sets["train_dataset"], spec.fpratio)
-        from goldenpair.training import fit
-
+        early.join()  # if its import failed, one that had waited for it would say something else
+        try:
+            from goldenpair.training import fit
+        except (RuntimeError, OSError) as error:
+            raise misfit_of_torchvision("Lightning", error) from None
         try:
             module = fit(run, *sets.values())
         except OSError as error:  # of TensorBoard's files: checkpoints name themselves
@@ -250,6 +255,12 @@ def _check(spec: NetworkSpec, action: str) -> None:
     problems = spec.problems(action)
     if problems:
         raise SpecError("the spec", problems)
+
+
+def _import_early(name: str) -> None:
+    """Of what takes seconds to import, while something else is done; whoever needs it will say if it fails."""
+    with suppress(Exception):
+        import_module(name)
 
 
 def _load_tables(run: Run, *splits: str) -> dict[str, PairTable]:

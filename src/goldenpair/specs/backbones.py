@@ -64,10 +64,15 @@ def import_timm() -> Any:
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed: {EXTRA}") from None
     except (RuntimeError, OSError, ImportError) as error:
-        raise InputError(
-            f"timm cannot be imported ({first_line(error)}); most often torch and torchvision were built for different "
-            "machines: install both from the same place"
-        ) from None
+        raise misfit_of_torchvision("timm", error) from None
+
+
+def misfit_of_torchvision(who: str, error: Exception) -> InputError:
+    """What to say where a package that imports torchvision cannot be imported itself."""
+    return InputError(
+        f"{who} cannot be imported ({first_line(error)}); most often torch and torchvision were built for different "
+        "machines: install both from the same place, or uninstall torchvision and timm"
+    )
 
 
 def name_problem(name: str) -> str:
