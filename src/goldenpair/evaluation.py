@@ -61,7 +61,7 @@ def score_table(
             prepared = task.prepare(torch.from_numpy(pixels).to(device, non_blocking=True))
             found = task.features(prepared)
             count = len(batch.rows)
-            goldens = tuple(one[count:] for one in found)
+            goldens = task.keep(tuple(one[count:] for one in found))
             if batch.goes_on:
                 goldens = tuple(torch.cat(two) for two in zip(last, goldens, strict=True))
             last = tuple(one[-1:] for one in goldens)
@@ -101,4 +101,5 @@ def score_pictures(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uin
     with torch.inference_mode():
         pair = torch.from_numpy(np.stack([sample, golden])).to(device)
         features = task.features(task.prepare(pair))
-        return float(task.score(tuple(one[:1] for one in features), tuple(one[1:] for one in features))[0])
+        kept = task.keep(tuple(one[1:] for one in features))
+        return float(task.score(tuple(one[:1] for one in features), kept)[0])

@@ -60,7 +60,8 @@ class Inspector:
             self._task, self.spec, policy = load_exported(model, spec)
             self._device, own = torch.device("cpu"), policy.cutoff
         else:
-            self._task, self.spec = load_task(read_checkpoint(model), spec)
+            task, self.spec = load_task(read_checkpoint(model), spec)
+            self._task = task.for_scoring()
             self._device, own = first_device(self.spec.inference, "inspection"), self.spec.cutoff("inference")[0]
             self._task.model.to(self._device)
         self.cutoff = own if cutoff is None else cutoff

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from goldenpair.data.augment import Augmentation, Preparation
 from goldenpair.data.table import Layout
 from goldenpair.errors import InputError, SpecError
-from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
+from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet, PairNetwork
 from goldenpair.models.fan import SIZES, Fan
+from goldenpair.models.folding import FoldedChangenet
 from goldenpair.models.losses import contrastive_loss, pair_distance, weighted_cross_entropy
 from goldenpair.models.siamese import Siamese
 from goldenpair.specs.common import NetworkSpec
@@ -56,13 +57,22 @@ class Task(ABC):
         """How the learning rate changes from epoch to epoch; None: not at all."""
         return None
 
+    def for_scoring(self) -> Self:
+        """The task, in eval mode, with the fastest network that gives the same scores; it learns no more."""
+        return self
+
     @abstractmethod
     def features(self, pictures: Tensor) -> Features:
-        """What is kept of prepared pictures [N, 3, h, w] for comparing them: tensors [N, ...]."""
+        """What prepared pictures [N, 3, h, w] are compared by: tensors [N, ...]."""
+
+    def keep(self, golden: Features) -> Features:
+        """The `features` of goldens -> what is kept of them for all their samples: tensors [N, ...]."""
+        return golden
 
     @abstractmethod
     def score(self, sample: Features, golden: Features) -> Tensor:
-        """The `features` of N samples and of their goldens -> float [N], higher for pairs that differ more."""
+        """The `features` of N samples, and what is kept of their goldens -> float [N], higher for pairs that differ
+        more."""
 
     @abstractmethod
     def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
@@ -132,11 +142,14 @@ class ChangenetTask(Task):
         return LambdaLR(optimizer, lambda epoch: 1 - epoch / (self.epochs + 1))
 
     def features(self, pictures: Tensor) -> Features:
-        # an exported network takes both pictures at once, so the pictures themselves are kept
-        return tuple(self.model.encode(pictures)) if isinstance(self.model, Changenet) else (pictures,)
+        # an exported network that takes both pictures at once has to keep the pictures themselves
+        return tuple(self.model.encode(pictures)) if isinstance(self.model, PairNetwork) else (pictures,)
+
+    def keep(self, golden: Features) -> Features:
+        return tuple(self.model.keep(golden)) if isinstance(self.model, PairNetwork) else golden
 
     def score(self, sample: Features, golden: Features) -> Tensor:
-        if isinstance(self.model, Changenet):
+        if isinstance(self.model, PairNetwork):
             return self._score(self.model.compare(sample, golden))
         return self.pair_score(*sample, *golden)
 
@@ -167,6 +180,10 @@ class LearnableTask(ChangenetTask):
     """Architecture 2: the score is the probability of a defect."""
 
     weights: Sequence[float]
+
+    def for_scoring(self) -> Self:
+        model = self.model
+        return replace(self, model=FoldedChangenet(model)) if isinstance(model, LearnableChangenet) else self
 
     def loss(self, sample: Tensor, golden: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         logits = self._output(sample, golden)

@@ -15,9 +15,32 @@ from goldenpair.models.differences import Differences
 from goldenpair.models.losses import pair_distance
 from goldenpair.models.norms import PairBatchNorm1d
 
+_AT_ONCE = 2  # pictures
 
-class Changenet(nn.Module, ABC):
-    """What both architectures share: each picture is encoded by itself, then two encodings are compared.
+
+class PairNetwork(nn.Module, ABC):
+    """A network that looks at each picture by itself, and then compares what it found in two."""
+
+    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
+        """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
+        both = [one.chunk(2) for one in self.encode(torch.cat([sample, golden]))]
+        return self.compare([one[0] for one in both], self.keep([one[1] for one in both]))
+
+    @abstractmethod
+    def encode(self, pictures: Tensor) -> list[Tensor]:
+        """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then as many goldens."""
+
+    @abstractmethod
+    def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
+        """What `encode` found in N goldens -> what is kept of them, tensors [N, ...], as `compare` takes it."""
+
+    @abstractmethod
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        """N samples by `encode`, and their goldens by `keep` -> the network's output, [N] or [N, classes]."""
+
+
+class Changenet(PairNetwork):
+    """What both architectures share: the backbone.
 
     A `frozen` backbone keeps its weights and the statistics of its norms in training.
     """
@@ -35,18 +58,17 @@ class Changenet(nn.Module, ABC):
             self.backbone.eval()
         return self
 
-    def forward(self, sample: Tensor, golden: Tensor) -> Tensor:
-        """Two [N, 3, height, width] -> what `compare` returns. Both pictures are encoded in one pass."""
-        both = [one.chunk(2) for one in self.encode(torch.cat([sample, golden]))]
-        return self.compare([one[0] for one in both], [one[1] for one in both])
+    def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
+        return list(golden)
 
-    @abstractmethod
-    def encode(self, pictures: Tensor) -> list[Tensor]:
-        """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then as many goldens."""
-
-    @abstractmethod
-    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
-        """What `encode` found in N samples and in their goldens -> the network's output, [N] or [N, classes]."""
+    def _maps(self, pictures: Tensor) -> list[Tensor]:
+        """The backbone's maps. Scoring on a processor takes a few pictures at once: more fall out of its caches."""
+        exporting = torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+        if self.training or exporting or pictures.device.type != "cpu":
+            maps: list[Tensor] = self.backbone(pictures)
+            return maps
+        few = [self.backbone(some) for some in torch.split(pictures, _AT_ONCE)]
+        return [torch.cat(parts) for parts in zip(*few, strict=True)]
 
 
 class EuclideanChangenet(Changenet):
@@ -65,7 +87,7 @@ class EuclideanChangenet(Changenet):
         )  # fmt: skip
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
-        return [self.fc1(self.backbone(pictures)[-1].flatten(1))]
+        return [self.fc1(self._maps(pictures)[-1].flatten(1))]
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         return pair_distance(sample[0], golden[0])
@@ -95,8 +117,7 @@ class LearnableChangenet(Changenet):
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
         """The four maps of the backbone, the coarsest last."""
-        maps: list[Tensor] = self.backbone(pictures)
-        return maps
+        return self._maps(pictures)
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         logits: Tensor = self.decoder(sample, golden)
