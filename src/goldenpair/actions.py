@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     _check(spec, "evaluate")
     with Run(spec, "evaluate") as run:
         table = _load_tables(run, "test_dataset")["test_dataset"]
-        inspector = _inspector(spec, run, spec.evaluate.checkpoint)
+        inspector = _inspector(spec, run, "evaluate")
         verdicts, cutoff = _inspect(inspector, run, table), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
@@ -155,7 +155,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     _check(spec, "inference")
     with Run(spec, "inference") as run:
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
-        verdicts = _inspect(_inspector(spec, run, spec.inference.checkpoint), run, table)
+        verdicts = _inspect(_inspector(spec, run, "inference"), run, table)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
             _write_verdicts(temporary, table, verdicts)
@@ -284,13 +284,15 @@ def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
         return PairSet(parts, decode_once(pictures, pairs.cache, progress), table.is_defect)
 
 
-def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
+def _inspector(spec: NetworkSpec, run: Run, action: Literal["evaluate", "inference"]) -> "Inspector":
     from goldenpair.inspection import Inspector
 
+    scoring = spec.evaluate if action == "evaluate" else spec.inference
+    model = scoring.checkpoint
     log.info("Loading checkpoint: %s", model)
     run.status(f"Loading checkpoint: {model}")
-    cutoff, source = spec.cutoff(run.action)
-    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff)
+    cutoff, source = spec.cutoff(action)
+    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff, action)
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
         log.warning(

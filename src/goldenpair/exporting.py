@@ -18,6 +18,7 @@ from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.cache import Pictures
 from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, evenly, part_pictures, read_table
+from goldenpair.deepstream import write_deepstream
 from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
@@ -108,6 +109,8 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
             spec=without_passphrase(spec),
         ).signed()
         noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
+    if spec.export.deepstream:
+        log.info("For DeepStream and Triton: %s", ", ".join(path.name for path in write_deepstream(file, note)))
     return note
 
 

@@ -10,7 +10,7 @@ class PairBatchNorm1d(nn.BatchNorm1d):
     """As `PairBatchNorm2d`, of [2N, C]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return _each_half(super().forward, input) if self.training else super().forward(input)
+        return each_half(super().forward, input) if self.training else super().forward(input)
 
 
 class PairBatchNorm2d(nn.BatchNorm2d):
@@ -21,9 +21,9 @@ class PairBatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return _each_half(super().forward, input) if self.training else super().forward(input)
+        return each_half(super().forward, input) if self.training else super().forward(input)
 
 
-def _each_half(norm: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
+def each_half(norm: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
     # split, whose gradient is one copy; that of two slices is two zero-filled tensors and a sum
     return torch.cat([norm(half) for half in torch.split(pictures, len(pictures) // 2)])
