@@ -237,17 +237,18 @@ def test_nothing_is_left_of_a_file_that_fails_the_gate(ready, file, monkeypatch,
 
 def test_a_wrong_file_of_the_exporter_is_seen(ready, file, monkeypatch):
     """Not a task of ours that is wrong, but the file itself: every weight of the last layer is doubled."""
-    real = goldenpair.exporting._write
+    real = goldenpair.exporting.write_onnx
 
     def spoil(task, made, wish):
-        real(task, made, wish)
+        features = real(task, made, wish)
         model = onnx.load(made)
         last = [one for one in model.graph.initializer if one.name.endswith("fc1.6.weight")]
         assert len(last) == 1
         last[0].CopyFrom(onnx.numpy_helper.from_array(2 * onnx.numpy_helper.to_array(last[0]), last[0].name))
         onnx.save(model, made)
+        return features
 
-    monkeypatch.setattr("goldenpair.exporting._write", spoil)
+    monkeypatch.setattr("goldenpair.exporting.write_onnx", spoil)
     with pytest.raises(RunError, match="does not give PyTorch's scores"):
         export(ready())
     assert not file.exists() and not file.with_suffix(".json").exists()

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
 
     with Run(spec, "evaluate") as run:
         table = _load_tables(run, "test_dataset")["test_dataset"]
-        inspector = _inspector(spec, run, spec.evaluate.checkpoint)
+        inspector = _inspector(spec, run, "evaluate")
         maps = _class_maps(run, table)
         verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
@@ -176,7 +176,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
 
     with Run(spec, "inference") as run:
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
-        inspector, maps = _inspector(spec, run, spec.inference.checkpoint), _class_maps(run, table)
+        inspector, maps = _inspector(spec, run, "inference"), _class_maps(run, table)
         verdicts = _inspect(inspector, run, table, maps)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
@@ -319,13 +319,15 @@ def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
     return PairSet(parts, pictures, table.is_defect, masks)
 
 
-def _inspector(spec: NetworkSpec, run: Run, model: str) -> "Inspector":
+def _inspector(spec: NetworkSpec, run: Run, action: Literal["evaluate", "inference"]) -> "Inspector":
     from goldenpair.inspection import Inspector
 
+    scoring = spec.evaluate if action == "evaluate" else spec.inference
+    model = scoring.checkpoint
     log.info("Loading checkpoint: %s", model)
     run.status(f"Loading checkpoint: {model}")
-    cutoff, source = spec.cutoff(run.action)
-    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff)
+    cutoff, source = spec.cutoff(action)
+    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff, action)
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
         log.warning("No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)

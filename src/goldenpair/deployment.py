@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from goldenpair.checkpoint import own_spec, refuse_other_pictures
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError, first_line
+from goldenpair.models.changenet import PairNetwork
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
 
+# names of the tensors where the file of a PairNetwork is taken apart; all but PICTURES have a number behind
+PICTURES, FEATURES, SAMPLE, GOLDEN, KEPT = "pictures", "features", "sample_features", "golden_features", "kept"
+_AT_ONCE = 2  # pictures; more of them fall out of the processor's caches
 MISSING_EXTRA = "ONNX Runtime is not installed: pip install 'goldenpair[onnx]'"
 
 
@@ -77,7 +82,8 @@ class Proof(_Part):
 
 
 class ExportNote(_Part):
-    """The JSON file of an exported model. `batch` is None where any number of pairs can be given at once."""
+    """The JSON file of an exported model. `batch` is None where any number of pairs can be given at once; `features`
+    says how many tensors the network makes of a picture where its file can be taken apart."""
 
     format: Literal[1] = 1
     network: str
@@ -86,6 +92,7 @@ class ExportNote(_Part):
     inputs: list[str]
     outputs: list[str]
     batch: int | None
+    features: int | None
     opset: int
     class_names: list[str] = ["PASS", "defect"]
     pictures: PictureRecipe
@@ -103,15 +110,17 @@ class ExportNote(_Part):
 
 
 class OnnxNetwork(nn.Module):
-    """A network in an ONNX file, called as the one it was made from; it runs on the CPU.
+    """A network in an ONNX file, or a part of one, called as what it was made from; it runs on the CPU.
 
-    Takes float32 [N, 3, H, W] samples and goldens, or [N, G, 3, H, W] goldens, and returns the file's outputs. A file
-    for a fixed number of pairs gets as many batches as are needed, the last one filled up.
+    Takes tensors [N, ...], such as samples and goldens ([N, 3, H, W], several goldens [N, G, 3, H, W]), and returns the
+    file's outputs. A file for a fixed number gets as many batches as are needed, the last one filled up; without a
+    fixed number `at_once` is the largest batch.
     """
 
-    def __init__(self, session: "onnxruntime.InferenceSession"):
+    def __init__(self, session: "onnxruntime.InferenceSession", at_once: int | None = None):
         super().__init__()
         self._session = session
+        self._at_once = at_once
         self.inputs = tuple(one.name for one in session.get_inputs())
         self.outputs = tuple(one.name for one in session.get_outputs())
         self.shapes = tuple(tuple(one.shape) for one in session.get_inputs())
@@ -119,21 +128,73 @@ class OnnxNetwork(nn.Module):
         first = self.shapes[0][:1] if self.shapes else ()
         self.batch = first[0] if first and isinstance(first[0], int) else None
 
-    def forward(self, sample: Tensor, golden: Tensor) -> tuple[Tensor, ...]:
-        step = self.batch or max(1, len(sample))
-        parts = [self._run(sample[i : i + step], golden[i : i + step]) for i in range(0, len(sample), step)]
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        count = len(given[0])
+        step = self.batch or self._at_once or max(1, count)
+        parts = [self._run([one[i : i + step] for one in given]) for i in range(0, count, step)]
         return tuple(torch.cat(output) for output in zip(*parts, strict=True))
 
-    def _run(self, *pair: Tensor) -> list[Tensor]:
-        count = len(pair[0])
+    def _run(self, given: Sequence[Tensor]) -> list[Tensor]:
+        count = len(given[0])
         if self.batch and count < self.batch:
-            pair = tuple(torch.cat([half, half[-1:].expand(self.batch - count, *half.shape[1:])]) for half in pair)
-        feeds = {name: half.contiguous().cpu().numpy() for name, half in zip(self.inputs, pair, strict=True)}
+            given = [torch.cat([one, one[-1:].expand(self.batch - count, *one.shape[1:])]) for one in given]
+        feeds = {name: one.contiguous().cpu().numpy() for name, one in zip(self.inputs, given, strict=True)}
         return [torch.from_numpy(found)[:count] for found in self._session.run(list(self.outputs), feeds)]
+
+
+class OnnxParts(PairNetwork[Tensor]):
+    """An ONNX file taken apart, so that what its network finds in a picture can be kept."""
+
+    def __init__(self, parts: tuple[OnnxNetwork, OnnxNetwork, OnnxNetwork], whole: "onnx.GraphProto"):
+        super().__init__()
+        self._encode, self._keep, self._compare = parts
+        self.inputs = tuple(one.name for one in whole.input)
+        self.outputs = tuple(one.name for one in whole.output)
+        dims = [one.type.tensor_type.shape.dim for one in whole.input]
+        self.shapes = tuple(tuple(one.dim_param or one.dim_value for one in each) for each in dims)
+
+    def encode(self, pictures: Tensor) -> list[Tensor]:
+        return list(self._encode(pictures))
+
+    def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
+        return list(self._keep(*golden))
+
+    def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
+        output: Tensor = self._compare(*sample, *golden)[0]
+        return output
+
+
+def numbered(name: str, count: int) -> list[str]:
+    return [f"{name}_{number}" for number in range(count)]
 
 
 def open_onnx(file: Path) -> OnnxNetwork:
     """Raises CheckpointError for a file that ONNX Runtime cannot use, InputError if that is not installed."""
+    return OnnxNetwork(_session(file, str(file)))
+
+
+def open_parts(file: Path, features: int) -> OnnxParts:
+    """A file as `onnx_writing` makes them of a PairNetwork, whose pictures become so many tensors; raises as
+    `open_onnx`."""
+    try:
+        import onnx
+        from onnx.utils import Extractor
+    except ImportError:
+        raise InputError(MISSING_EXTRA) from None
+    model = onnx.load(str(file))
+    extractor = Extractor(model)
+    made, sample, golden, kept = (numbered(name, features) for name in (FEATURES, SAMPLE, GOLDEN, KEPT))
+    outputs = [one.name for one in model.graph.output]
+
+    def part(since: list[str], to: list[str], at_once: int | None = None) -> OnnxNetwork:
+        return OnnxNetwork(_session(file, extractor.extract_model(since, to).SerializeToString()), at_once)
+
+    parts = (part([PICTURES], made, _AT_ONCE), part(golden, kept), part([*sample, *kept], outputs))
+    return OnnxParts(parts, model.graph)
+
+
+def _session(file: Path, model: str | bytes) -> "onnxruntime.InferenceSession":
+    """`model` is a path or the content of a file."""
     try:
         import onnxruntime
     except ImportError:
@@ -144,13 +205,12 @@ def open_onnx(file: Path) -> OnnxNetwork:
     # a waiting thread must not hold a core that decodes the next pictures
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no common base but this
         raise CheckpointError(f"exported model {file}: ONNX Runtime cannot use it ({first_line(error)})") from None
-    return OnnxNetwork(session)
 
 
-def around(network: OnnxNetwork, spec: NetworkSpec, file: Path) -> Task:
+def around(network: OnnxNetwork | OnnxParts, spec: NetworkSpec, file: Path) -> Task:
     """The task of a spec with an exported network; CheckpointError if the two do not fit."""
     task = create_task(spec, network)
     graph, layout = task.graph, task.layout
@@ -185,7 +245,8 @@ def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Ta
     if spec is not None:
         refuse_other_pictures(f"exported model {file}", trained, spec)
     chosen = spec or trained
-    return around(open_onnx(file), chosen, file), chosen, note.policy
+    network = open_parts(file, note.features) if note.features else open_onnx(file)
+    return around(network, chosen, file), chosen, note.policy
 
 
 def sha256(file: Path) -> str:

@@ -67,7 +67,7 @@ def score_table(
             prepared = task.prepare(torch.from_numpy(pixels).to(device, non_blocking=True))
             found = task.features(prepared)
             count = len(batch.rows)
-            goldens = _goldens(found, count, layout.goldens)
+            goldens = _goldens(task.keep(tuple(one[count:] for one in found)), layout.goldens)
             if batch.goes_on:
                 goldens = tuple(torch.cat(two) for two in zip(last, goldens, strict=True))
             last = tuple(one[-1:] for one in goldens)
@@ -89,9 +89,9 @@ def score_table(
     return Scores(score, errors)
 
 
-def _goldens(found: Features, samples: int, several: int) -> Features:
-    """Of the features of so many samples and then of their goldens those of the goldens: [n, ...] or [n, G, ...]."""
-    return tuple(one[samples:] if several == 1 else one[samples:].reshape(-1, several, *one.shape[1:]) for one in found)
+def _goldens(kept: Features, several: int) -> Features:
+    """What is kept of goldens, those of a sample one after the other -> [n, ...], or [n, G, ...] of several."""
+    return kept if several == 1 else tuple(one.reshape(-1, several, *one.shape[1:]) for one in kept)
 
 
 def _batches(golden_id: NDArray[np.int64], size: int, several: int) -> Iterator[_Batch]:
@@ -137,7 +137,7 @@ def closest_golden(task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uin
 def _features(
     task: Task, sample: NDArray[np.uint8], golden: NDArray[np.uint8], device: torch.device
 ) -> tuple[Features, Features]:
-    """The features of a sample and of its golden or goldens, as `Task.score` wants them."""
+    """The features of a sample, and what is kept of its golden or goldens, as `Task.score` wants them."""
     pair = torch.from_numpy(np.concatenate([sample[None], golden.reshape(-1, *sample.shape)])).to(device)
     found = task.features(task.prepare(pair))
-    return tuple(one[:1] for one in found), _goldens(found, 1, task.layout.goldens)
+    return tuple(one[:1] for one in found), _goldens(task.keep(tuple(one[1:] for one in found)), task.layout.goldens)

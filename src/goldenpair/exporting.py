@@ -3,9 +3,7 @@
 import glob
 import logging
 import platform
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -15,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.jit._trace import TracerWarning
 
 from goldenpair import __version__
 from goldenpair.checkpoint import load_task, read_checkpoint
@@ -23,6 +20,7 @@ from goldenpair.data.cache import Pictures
 from goldenpair.data.goldens import evenly
 from goldenpair.data.lists import read_split
 from goldenpair.data.table import PASS, PATH_COLUMNS, PairTable, part_pictures
+from goldenpair.deepstream import write_deepstream
 from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
@@ -31,10 +29,12 @@ from goldenpair.deployment import (
     Proof,
     around,
     open_onnx,
+    open_parts,
     sha256,
 )
 from goldenpair.errors import DataError, InputError, RunError, writing_to
 from goldenpair.metrics import above
+from goldenpair.onnx_writing import NEWER_EXPORTER, write_onnx
 from goldenpair.progress import Progress
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec, SplitFiles
@@ -50,7 +50,6 @@ BATCHES = (1, 3, 16)
 _PAIRS = 64
 _SPLITS = ("validation_dataset", "test_dataset", "train_dataset", "infer_dataset")
 _LARGEST = 2_000_000_000  # bytes; an ONNX file is one protobuf message
-_NEWER_EXPORTER = 18  # the lowest opset that PyTorch's newer exporter writes
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,12 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
             left.unlink()
     # the network takes its name first: should the other fail, the two do not fit, which is noticed
     with whole_file(file.with_suffix(".json")) as noted, whole_file(file) as made:
-        _write(task, made, wish)
+        features = write_onnx(task.for_scoring(), made, wish)
         network = open_onnx(made)
+        proof = prove(task, around(network, spec, made), pairs, cutoff, BATCHES, progress)
+        if features:  # taken apart, as the file comes back
+            apart = prove(task, around(open_parts(made, features), spec, made), pairs, cutoff, BATCHES[-1:])
+            proof = max(proof, apart, key=lambda one: one.largest_difference)
         note = ExportNote(
             network=spec.network,
             onnx_file=file.name,
@@ -100,27 +103,37 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
             inputs=list(network.inputs),
             outputs=list(network.outputs),
             batch=network.batch,
+            features=features,
             opset=wish.opset_version,
             pictures=PictureRecipe.of(spec),
             policy=Policy(cutoff=cutoff, source=source),
-            proof=prove(task, around(network, spec, made), pairs, cutoff, progress),
+            proof=proof.model_copy(update={"batches": list(BATCHES)}),
             checkpoint=str(checkpoint.path),
             checkpoint_sha256=sha256(checkpoint.path),
             versions=_versions(),
             spec=without_passphrase(spec),
         ).signed()
         noted.write_text(note.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
+    if spec.export.deepstream:
+        log.info("For DeepStream and Triton: %s", ", ".join(path.name for path in write_deepstream(file, note)))
     return note
 
 
-def prove(task: Task, exported: Task, pairs: ProofPairs, cutoff: float, progress: Progress | None = None) -> Proof:
-    """Compare the scores of two tasks at every number of pairs in BATCHES; RunError if they are not the same."""
+def prove(
+    task: Task,
+    exported: Task,
+    pairs: ProofPairs,
+    cutoff: float,
+    batches: Sequence[int] = BATCHES,
+    progress: Progress | None = None,
+) -> Proof:
+    """Compare the scores of two tasks at so many pairs at once; RunError if they are not the same."""
     count = len(pairs.sample)
     wanted = _scores(task, pairs, max(BATCHES))
     largest = 0.0
-    for done, batch in enumerate(BATCHES):
+    for done, batch in enumerate(batches):
         if progress:
-            progress(done, len(BATCHES))
+            progress(done, len(batches))
         found = _scores(exported, pairs, batch)
         difference = float(np.abs(found - wanted).max())  # NaN is no difference that passes
         flips = np.flatnonzero(above(found, cutoff) != above(wanted, cutoff))
@@ -131,7 +144,7 @@ def prove(task: Task, exported: Task, pairs: ProofPairs, cutoff: float, progress
                 f"change at the cutoff {cutoff:g}; another export.opset_version may help"
             )
         largest = max(largest, difference)
-    return Proof(pairs=count, of=pairs.origin, batches=list(BATCHES), largest_difference=largest, tolerance=TOLERANCE)
+    return Proof(pairs=count, of=pairs.origin, batches=list(batches), largest_difference=largest, tolerance=TOLERANCE)
 
 
 def _refuse(wish: ExportCommon, file: Path) -> None:
@@ -145,73 +158,9 @@ def _refuse(wish: ExportCommon, file: Path) -> None:
         )
     if there and not wish.overwrite:
         raise InputError(f"{' and '.join(there)}: there already; export.overwrite=true replaces it")
-    needed = ("onnx", "onnxruntime", *(("onnxscript",) if wish.opset_version >= _NEWER_EXPORTER else ()))
+    needed = ("onnx", "onnxruntime", *(("onnxscript",) if wish.opset_version >= NEWER_EXPORTER else ()))
     if not all(map(find_spec, needed)):
         raise InputError(MISSING_EXTRA)
-
-
-def _write(task: Task, file: Path, wish: ExportCommon) -> None:
-    """The ONNX file, checked by onnx's own checker."""
-    import onnx
-
-    layout, graph, batch = task.layout, task.graph, wish.fixed_batch
-    pairs, picture = batch or 2, (3, layout.joined_height, layout.joined_width)
-    # two tensors, not one twice, which would make them one input
-    example = (torch.rand(pairs, *picture), torch.rand(pairs, *layout.golden_axis, *picture))
-    ends = (*graph.inputs, *graph.outputs)
-    newer = wish.opset_version >= _NEWER_EXPORTER
-    any_batch = torch.export.Dim(graph.axis, min=1)
-    with _quiet(), torch.inference_mode():
-        torch.onnx.export(
-            task.model,
-            example,
-            file,
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-            opset_version=wish.opset_version,
-            dynamo=newer,
-            dynamic_axes=None if newer or batch else {name: {0: graph.axis} for name in ends},
-            dynamic_shapes=({0: any_batch}, {0: any_batch}) if newer and not batch else None,
-            do_constant_folding=wish.do_constant_folding,
-            optimize=True,
-            external_data=False,
-            verbose=False,
-        )
-    if batch and not newer:
-        _fix_outputs(file, batch)
-    onnx.checker.check_model(str(file), full_check=True)
-
-
-def _fix_outputs(file: Path, batch: int) -> None:
-    """The older exporter loses the number of pairs on the way to the outputs."""
-    import onnx
-
-    model = onnx.load(str(file))
-    for output in model.graph.output:
-        output.type.tensor_type.shape.dim[0].dim_value = batch
-    onnx.save(model, str(file))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what PyTorch says of its own exporters, which is nothing that a user could act on."""
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registration.level
-    registration.setLevel(logging.ERROR)  # "torchvision is not installed"
-    try:
-        with warnings.catch_warnings():
-            for kind, message in (
-                (DeprecationWarning, ".*legacy TorchScript-based ONNX export"),
-                (DeprecationWarning, "The feature will be removed"),
-                (TracerWarning, ""),  # of what might depend on the example: the proof finds that out
-                (UserWarning, "Constant folding - Only steps=1"),
-                (UserWarning, ".*The axis name"),
-                (FutureWarning, r".*isinstance\(treespec, LeafSpec\)"),
-            ):
-                warnings.filterwarnings("ignore", message, kind)
-            yield
-    finally:
-        registration.setLevel(level)
 
 
 def _scores(task: Task, pairs: ProofPairs, batch: int) -> NDArray[np.float32]:

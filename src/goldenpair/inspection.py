@@ -22,7 +22,8 @@ from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import TakeClasses, closest_golden, look_at_pictures, score_table
 from goldenpair.metrics import above
 from goldenpair.progress import Progress
-from goldenpair.specs.common import NetworkSpec, SplitFiles
+from goldenpair.running import run_as
+from goldenpair.specs.common import NetworkSpec, ScoringCommon, SplitFiles
 
 log = logging.getLogger(__name__)
 SCORE_COLUMN = "siamese_score"
@@ -57,17 +58,26 @@ class Inspector:
     """A trained model that inspects pairs.
 
     `model` is a `.pth` of ours, or of TAO together with its `spec`; or an exported model: its folder or its `.onnx`
-    file. The cutoff is the one given here, else that of the exported model, else that of the spec. Raises
-    CheckpointError if the model cannot be used.
+    file. The cutoff is the one given here, else that of the exported model, else that of the spec. `action` is the
+    section of the spec that says where and how a checkpoint runs. Raises CheckpointError if the model cannot be used.
     """
 
-    def __init__(self, model: str | Path, spec: NetworkSpec | None = None, cutoff: float | None = None):
+    def __init__(
+        self,
+        model: str | Path,
+        spec: NetworkSpec | None = None,
+        cutoff: float | None = None,
+        action: Literal["evaluate", "inference"] = "inference",
+    ):
         if is_exported(model):
             self._task, self.spec, policy = load_exported(model, spec)
             self._device, own = torch.device("cpu"), policy.cutoff
         else:
-            self._task, self.spec = load_task(read_checkpoint(model), spec)
-            self._device, own = first_device(self.spec.inference, "inspection"), self.spec.cutoff("inference")[0]
+            task, self.spec = load_task(read_checkpoint(model), spec)
+            wish: ScoringCommon = getattr(self.spec, action)
+            self._device, own = first_device(wish, "inspection"), self.spec.cutoff("inference")[0]
+            self._task = task.for_scoring()
+            run_as(self._task.model, wish, action, self._device)
             self._task.model.to(self._device)
         self.cutoff = own if cutoff is None else cutoff
         if not math.isfinite(self.cutoff):

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from goldenpair.data.pairs import PairBatch
 from goldenpair.data.table import Layout
 from goldenpair.errors import InputError, SpecError
 from goldenpair.models.backbone import Backbone
-from goldenpair.models.changenet import Changenet, EuclideanChangenet, LearnableChangenet
+from goldenpair.models.changenet import EuclideanChangenet, LearnableChangenet, PairNetwork
 from goldenpair.models.choice import create_backbone
+from goldenpair.models.folding import FoldedChangenet
 from goldenpair.models.losses import (
     contrastive_loss,
     least_and_mean_iou,
@@ -91,13 +92,22 @@ class Task(ABC):
         """How the learning rate changes from epoch to epoch; None: not at all."""
         return None
 
+    def for_scoring(self) -> Self:
+        """The task, in eval mode, with the fastest network that gives the same scores; it learns no more."""
+        return self
+
     @abstractmethod
     def features(self, pictures: Tensor) -> Features:
-        """What is kept of prepared pictures [N, 3, h, w] for comparing them: tensors [N, ...]."""
+        """What prepared pictures [N, 3, h, w] are compared by: tensors [N, ...]."""
+
+    def keep(self, golden: Features) -> Features:
+        """The `features` of goldens -> what is kept of them for all their samples: tensors [N, ...]."""
+        return golden
 
     @abstractmethod
     def score(self, sample: Features, golden: Features) -> Tensor:
-        """The `features` of N samples and of their goldens -> float [N], higher for pairs that differ more."""
+        """The `features` of N samples, and what is kept of their goldens -> float [N], higher for pairs that differ
+        more."""
 
     def look(self, sample: Features, golden: Features) -> tuple[Tensor, Tensor | None]:
         """The `score`, and the class of each pixel, uint8 [N, h, w], where the network tells it."""
@@ -175,8 +185,11 @@ class ChangenetTask(Task):
         return LambdaLR(optimizer, lambda epoch: 1 - epoch / (self.epochs + 1))
 
     def features(self, pictures: Tensor) -> Features:
-        # an exported network takes both pictures at once, so the pictures themselves are kept
-        return tuple(self.model.encode(pictures)) if isinstance(self.model, Changenet) else (pictures,)
+        # an exported network that takes both pictures at once has to keep the pictures themselves
+        return tuple(self.model.encode(pictures)) if isinstance(self.model, PairNetwork) else (pictures,)
+
+    def keep(self, golden: Features) -> Features:
+        return tuple(self.model.keep(golden)) if isinstance(self.model, PairNetwork) else golden
 
     def score(self, sample: Features, golden: Features) -> Tensor:
         return self._score(self._compared(sample, golden))
@@ -185,7 +198,7 @@ class ChangenetTask(Task):
         return self._score(self._found(self.model(sample, golden)))
 
     def _compared(self, sample: Features, golden: Features) -> Tensor:
-        if isinstance(self.model, Changenet):
+        if isinstance(self.model, PairNetwork):
             return self._found(self.model.compare_goldens(sample, golden))
         return self._found(self.model(*sample, *golden))
 
@@ -209,6 +222,12 @@ class LearnableTask(ChangenetTask):
     """Architecture 2: the score is the probability of a defect."""
 
     weights: Sequence[float]
+
+    def for_scoring(self) -> Self:
+        model = self.model
+        if isinstance(model, LearnableChangenet) and not model.attention:
+            return replace(self, model=FoldedChangenet(model))
+        return self
 
     def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         logits = self._found(self.model(sample, golden))

@@ -1,6 +1,7 @@
 """Training from a spec: a Lightning Trainer around a Task, with TAO's file names, resume rules and status lines."""
 
 import logging
+import os
 import secrets
 import warnings
 from contextlib import nullcontext
@@ -36,6 +37,7 @@ from goldenpair.errors import DataError, InputError, RunError, SpecError
 from goldenpair.models.backbone import Backbone
 from goldenpair.resume import checkpoint_to_resume, refuse_other_optimiser
 from goldenpair.run import Run
+from goldenpair.running import norm_plugins, precision, run_as
 from goldenpair.seen import Seen, Split
 from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
@@ -212,8 +214,11 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     """Train the network of the run's spec; checkpoints, TensorBoard events and status lines go to its folder."""
     spec = run.spec
     found = devices(spec.train)
-    if spec.train.num_nodes > 1 and found[0].type == "cpu":
-        raise InputError(f"train.num_nodes: {spec.train.num_nodes} machines asked for, and this one has no GPU")
+    if spec.train.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
+        raise InputError(
+            f"train.num_nodes: {spec.train.num_nodes} machines asked for; start training on each of them, with the "
+            "environment variables MASTER_ADDR and MASTER_PORT of the first one, and NODE_RANK from 0 on"
+        )
     world = len(found) * spec.train.num_nodes
     refuse_too_few(train, world)
     if not len(validation.readable()):
@@ -225,6 +230,7 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
     _check_monitors(spec, task, validation)
     log.info("%s with %s parameters.", spec.title, f"{sum(p.numel() for p in task.model.parameters()):,}")
     resume = _starting_weights(run, task)
+    run_as(task.model, spec.train, "train", found[0])
     run.write_spec()
     module = PairModule(task, run, train, validation, seed)
     rows = len(train.readable()) // world
@@ -308,7 +314,8 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: Put
         log_every_n_steps=min(50, steps),
         logger=TensorBoardLogger(run.folder, version=1),
         callbacks=callbacks,
-        plugins=[WholeFiles()],
+        precision=precision(train, on[0]),
+        plugins=[WholeFiles(), *norm_plugins(train, on[0])],
         enable_model_summary=False,
         enable_progress_bar=bool(callbacks) and isinstance(callbacks[0], EpochBar),
         use_distributed_sampler=False,

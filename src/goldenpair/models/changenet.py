@@ -18,27 +18,17 @@ from goldenpair.models.norms import PairBatchNorm1d, expect_goldens
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
+_AT_ONCE = 2  # pictures
 
-class Changenet(nn.Module, ABC, Generic[Output]):
-    """What all architectures share: each picture is encoded by itself, then two encodings are compared.
+
+class PairNetwork(nn.Module, ABC, Generic[Output]):
+    """A network that looks at each picture by itself, and then compares what it found in two.
 
     A sample with several `goldens` is compared with each of them by itself, and what the one that fits best gives is
-    the output. The body of a `frozen` backbone keeps its weights and the statistics of its norms in training.
+    the output.
     """
 
-    def __init__(self, backbone: Backbone, frozen: bool, goldens: int = 1):
-        super().__init__()
-        self.backbone = backbone
-        self.goldens = goldens
-        self._frozen = frozen
-        if frozen:
-            backbone.body.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self._frozen:
-            self.backbone.body.eval()
-        return self
+    goldens = 1
 
     def forward(self, sample: Tensor, golden: Tensor) -> Output:
         """Samples [N, 3, height, width] and goldens, the same or [N, G, 3, height, width] -> what
@@ -50,21 +40,25 @@ class Changenet(nn.Module, ABC, Generic[Output]):
         if self.goldens == 1:
             # not `chunk`: PyTorch's newer exporter would fix the number of pairs
             both = [torch.unflatten(one, 0, (2, -1)).unbind() for one in found]
-            return self.compare([one[0] for one in both], [one[1] for one in both])
+            return self.compare([one[0] for one in both], self.keep([one[1] for one in both]))
         n = sample.shape[0]
-        goldens = [one[n:].reshape(-1, self.goldens, *one.shape[1:]) for one in found]
-        return self.compare_goldens([one[:n] for one in found], goldens)
+        kept = [one.reshape(-1, self.goldens, *one.shape[1:]) for one in self.keep([one[n:] for one in found])]
+        return self.compare_goldens([one[:n] for one in found], kept)
 
     @abstractmethod
     def encode(self, pictures: Tensor) -> list[Tensor]:
         """float32 [N, 3, height, width] -> tensors [N, ...]; in training N is samples and then all their goldens."""
 
     @abstractmethod
+    def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
+        """What `encode` found in N goldens -> what is kept of them, tensors [N, ...], as `compare` takes it."""
+
+    @abstractmethod
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Output:
-        """What `encode` found in N samples and in a golden of each -> the network's output, one tensor or several."""
+        """N samples by `encode`, and a golden of each by `keep` -> the network's output, one tensor or several."""
 
     def compare_goldens(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Output:
-        """What `encode` found in N samples, [N, ...], and in all their goldens -> the output, as of one golden each.
+        """N samples by `encode`, [N, ...], and all their goldens by `keep` -> the output, as of one golden each.
 
         The goldens are [N, G, ...], or [N, ...] where there is one for each sample.
         """
@@ -90,6 +84,39 @@ def best_match(output: Tensor) -> Tensor:
     return chosen + 0 * output.sum(dim=(1, 2))[:, None]
 
 
+class Changenet(PairNetwork[Output]):
+    """What all architectures share: the backbone.
+
+    The body of a `frozen` backbone keeps its weights and the statistics of its norms in training.
+    """
+
+    def __init__(self, backbone: Backbone, frozen: bool, goldens: int = 1):
+        super().__init__()
+        self.backbone = backbone
+        self.goldens = goldens
+        self._frozen = frozen
+        if frozen:
+            backbone.body.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self._frozen:
+            self.backbone.body.eval()
+        return self
+
+    def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
+        return list(golden)
+
+    def _maps(self, pictures: Tensor) -> list[Tensor]:
+        """The backbone's maps. Scoring on a processor takes a few pictures at once: more fall out of its caches."""
+        exporting = torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+        if self.training or exporting or pictures.device.type != "cpu":
+            maps: list[Tensor] = self.backbone(pictures)
+            return maps
+        few = [self.backbone(some) for some in torch.split(pictures, _AT_ONCE)]
+        return [torch.cat(parts) for parts in zip(*few, strict=True)]
+
+
 class EuclideanChangenet(Changenet[Tensor]):
     """Architecture 1: the distance of two embeddings of the last feature map; the output is [N].
 
@@ -109,7 +136,7 @@ class EuclideanChangenet(Changenet[Tensor]):
         expect_goldens(self, goldens)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
-        return [self.fc1(self.backbone(pictures)[-1].flatten(1))]
+        return [self.fc1(self._maps(pictures)[-1].flatten(1))]
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         return pair_distance(sample[0], golden[0])
@@ -138,21 +165,20 @@ class LearnableChangenet(Changenet[Tensor]):
         frozen: bool = False,
     ):
         super().__init__(backbone, frozen, goldens)
-        self._attention = attention
+        self.attention = attention
         self.decoder = _Decoder(backbone, height, width, embed_dim, hidden, scales, goldens if attention else 1)
         expect_goldens(self, goldens)
 
     def encode(self, pictures: Tensor) -> list[Tensor]:
         """The four maps of the backbone, the coarsest last."""
-        maps: list[Tensor] = self.backbone(pictures)
-        return maps
+        return self._maps(pictures)
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         logits: Tensor = self.decoder(sample, golden)
         return logits
 
     def compare_goldens(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
-        if self._attention:
+        if self.attention:
             return self.compare(*self.pairs(sample, golden))
         return super().compare_goldens(sample, golden)
 

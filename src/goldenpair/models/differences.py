@@ -36,10 +36,16 @@ class Differences(nn.Module):
 
     def sums(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> list[Tensor]:
         """Maps of N samples and of their goldens -> one sum [N, embed_dim, ...] for each scale, the coarsest first."""
-        found: list[Tensor] = []
+        found = []
         for number in self.compared:
             project, difference = self.get_submodule(f"linear_c{number}"), self.get_submodule(f"diff_c{number}")
-            one = difference(torch.cat([project(maps[number - 1]) for maps in (sample, golden)], dim=1))
+            found.append(difference(torch.cat([project(maps[number - 1]) for maps in (sample, golden)], dim=1)))
+        return self.summed(found)
+
+    def summed(self, differences: Sequence[Tensor]) -> list[Tensor]:
+        """What the blocks found, the coarsest first -> the sums."""
+        found: list[Tensor] = []
+        for number, one in zip(self.compared, differences, strict=True):
             found.append(one + self.resized(found[-1], number + 1, number) if found else one)
         return found
 

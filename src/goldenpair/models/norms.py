@@ -12,7 +12,7 @@ class PairBatchNorm1d(nn.BatchNorm1d):
     goldens = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        return _apart(super().forward, input, self.goldens) if self.training else super().forward(input)
+        return apart(super().forward, input, self.goldens) if self.training else super().forward(input)
 
 
 class PairBatchNorm2d(nn.BatchNorm2d):
@@ -26,7 +26,7 @@ class PairBatchNorm2d(nn.BatchNorm2d):
     goldens = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        return _apart(super().forward, input, self.goldens) if self.training else super().forward(input)
+        return apart(super().forward, input, self.goldens) if self.training else super().forward(input)
 
 
 class PairBatchNormAct2d(PairBatchNorm2d):
@@ -81,7 +81,7 @@ def _paired(norm: nn.modules.batchnorm._BatchNorm) -> nn.Module:
     return made.train(norm.training)
 
 
-def _apart(norm: Callable[[Tensor], Tensor], pictures: Tensor, goldens: int) -> Tensor:
+def apart(norm: Callable[[Tensor], Tensor], pictures: Tensor, goldens: int) -> Tensor:
     samples = len(pictures) // (1 + goldens)
     # split, whose gradient is one copy; that of two slices is two zero-filled tensors and a sum
     return torch.cat([norm(part) for part in torch.split(pictures, [samples, len(pictures) - samples])])

@@ -73,6 +73,11 @@ class ExportCommon(Section):
         return Path(self.onnx_file) if self.onnx_file else Path(self.checkpoint).with_suffix(".onnx")
 
     @property
+    def deepstream(self) -> bool:
+        """Whether to write DeepStream's and Triton's configuration too."""
+        return False
+
+    @property
     def fixed_batch(self) -> int | None:
         """Pairs in a batch, or None for any number."""
         return self.batch_size if self.batch_size and self.batch_size > 0 else None

@@ -31,6 +31,7 @@ _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size c
 _LOSS_OF = {"learnable": "ce", "euclidean": "contrastive"}
 _LOWEST_OPSET = 14  # the lowest that knows how attention is computed
 _LATEST = "${results_dir}/train/changenet_model_${task}_latest.pth"
+PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 
 
 class Backbone(Section):
@@ -155,19 +156,30 @@ class TrainClassify(Section):
     cls_weight: list[float] = option([1.0, 10.0], "Weight of PASS and of defects in the loss ce", length=2)
 
 
-class ChangenetTrain(TrainCommon):
+class Running(Section):
+    """How the network is run: the same function, in other words to the processor."""
+
+    channels_last: bool = option(False, "Lay maps out channels last; scores stay the same to 1e-3", not_in_tao=True)
+    compile: bool = option(
+        False, "Compile the network first (torch.compile); scores stay the same to 1e-3", not_in_tao=True
+    )
+
+
+class ChangenetTrain(TrainCommon, Running):
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, not_in_tao=True)
     optim: ChangenetOptim = section(ChangenetOptim, "The optimiser")
     classify: TrainClassify = section(TrainClassify, "What task classify adds")
     segment: TrainSegment = section(TrainSegment, "What task segment adds")
-    precision: str = option("32-true", "Number format, in Lightning's words")
+    precision: str = option(
+        "32-true", "Number format of the sums: 32-true, bf16-mixed or 16-mixed; weights and losses are always float32"
+    )
     sync_batchnorm: bool = option(False, "Batch norms see the batches of all GPUs")
     use_distributed_sampler: bool = option(
         False, "Let Lightning divide the data among GPUs", no_effect="the rows are always divided among the GPUs"
     )
 
 
-class ChangenetScoring(ScoringCommon):
+class ChangenetScoring(ScoringCommon, Running):
     checkpoint: str = option(MISSING, "Checkpoint to score with", start=_LATEST)
     batch_size: int = option(-1, "Batch size", ge=-1, tao_template=8, no_effect=_BATCH)
     vis_after_n_batches: int = option(
@@ -186,7 +198,11 @@ class ChangenetExport(ExportCommon):
     do_constant_folding: bool = option(True, "Compute in advance what does not depend on the pictures", not_in_tao=True)
     verbose: bool = option(False, "Say more")
     format: Literal["onnx", "xdl"] = option("onnx", "File format", no_effect="it is always onnx")
-    serialize_nvdsinfer: bool = option(False, "classify: also write DeepStream's configuration")
+    serialize_nvdsinfer: bool = option(False, "classify: also write the configuration of DeepStream and Triton")
+
+    @property
+    def deepstream(self) -> bool:
+        return self.serialize_nvdsinfer
 
 
 class ChangenetTensorRt(TensorRt):
@@ -302,12 +318,10 @@ class VisualChangenetSpec(NetworkSpec):
                 _ = self.pretrained_backbone
             except InputError as error:
                 found.append(f"model.backbone.pretrained_backbone_path: {error}")
-            for name in train.changed("precision", "sync_batchnorm"):
-                found.append(f"train.{name}: {getattr(train, name)} is not offered yet; leave it out")
+            if train.precision not in PRECISIONS:
+                found.append(f"train.precision: {train.precision} is not offered; there is {', '.join(PRECISIONS)}")
         if action == "export" and self.export.opset_version < _LOWEST_OPSET:
             found.append(f"export.opset_version: it is {self.export.opset_version}; this network needs {_LOWEST_OPSET}")
-        if action == "export" and self.export.serialize_nvdsinfer:
-            found.append("export.serialize_nvdsinfer: it is not offered yet; set it to false")
         kind = self.task if self.task == "segment" else self.model.classify.difference_module
         cutoff, path = self.cutoff(action)
         if kind != "euclidean" and cutoff >= 1:
