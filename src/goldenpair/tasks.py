@@ -17,6 +17,7 @@ from goldenpair.models.changenet import Changenet, EuclideanChangenet, Learnable
 from goldenpair.models.choice import create_backbone
 from goldenpair.models.losses import contrastive_loss, pair_distance, weighted_cross_entropy
 from goldenpair.models.siamese import Siamese
+from goldenpair.specs.backbones import name_problem
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec, Optim
 from goldenpair.specs.visual_changenet import ChangenetOptim, VisualChangenetSpec
@@ -218,8 +219,10 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> Changenet:
 
 
 def _backbone(spec: VisualChangenetSpec, height: int, width: int) -> Backbone:
-    """The backbone of a spec for pictures of this size; SpecError if it cannot see such ones."""
+    """The backbone of a spec for pictures of this size; SpecError if there is none, or if it cannot see such ones."""
     name = spec.model.backbone.type
+    if problem := name_problem(name):
+        raise SpecError("the spec", [f"model.backbone.type: {problem}"])
     try:
         return create_backbone(name, height, width, summary=spec.model.decode_head.use_summary_token)
     except ValueError as error:

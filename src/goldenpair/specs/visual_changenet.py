@@ -3,6 +3,7 @@
 Actions run task classify; all else can be read and checked, and is refused when it is to run.
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from goldenpair.errors import InputError
@@ -290,8 +291,6 @@ class VisualChangenetSpec(NetworkSpec):
         if self.task == "segment":
             return ["task: segment is not offered yet; there is classify"]
         backbone, head, found = self.model.backbone, self.model.decode_head, []
-        if problem := name_problem(backbone.type):
-            found.append(f"model.backbone.type: {problem}")
         if backbone.feat_downsample:
             found.append("model.backbone.feat_downsample: its map is one that no decoder reads; set it to false")
         if head.changed("in_index"):
@@ -308,22 +307,28 @@ class VisualChangenetSpec(NetworkSpec):
     def problems(self, action: str) -> list[str]:
         if self.task != "classify":
             return self.not_offered()
-        return self.not_offered() + super().problems(action) + self._misfits() + self._misfits_of(action)
+        model = Path(getattr(self, action).checkpoint) if action in ("evaluate", "inference") else Path()
+        exported = model.suffix == ".onnx" or (model.name and model.is_dir())  # it needs nothing of its backbone
+        backbone = [] if exported else self._misfits_of_backbone()
+        return self.not_offered() + super().problems(action) + backbone + self._misfits() + self._misfits_of(action)
+
+    def _misfits_of_backbone(self) -> list[str]:
+        kind, data = self.model.backbone.type, self.dataset.classify
+        if problem := name_problem(kind):
+            return [f"model.backbone.type: {problem}"]
+        multiple = max(strides_of(kind), default=0)
+        if not multiple:
+            return [f"model.backbone.type: {kind} has no four feature maps whose strides divide each other"]
+        rows, columns = data.grid
+        return [
+            f"dataset.classify.image_{side}: the joined picture's {side} is {size}; {kind} wants a multiple of "
+            f"{multiple}"
+            for side, size in (("height", rows * data.image_height), ("width", columns * data.image_width))
+            if size % multiple
+        ]
 
     def _misfits(self) -> list[str]:
         found, data = [], self.dataset.classify
-        rows, columns = data.grid
-        kind = self.model.backbone.type
-        strides = (1,) if name_problem(kind) else strides_of(kind)
-        if not strides:
-            found.append(f"model.backbone.type: {kind} has no four feature maps whose strides divide each other")
-        multiple = max(strides, default=1)
-        for side, size in (("height", rows * data.image_height), ("width", columns * data.image_width)):
-            if size % multiple:
-                found.append(
-                    f"dataset.classify.image_{side}: the joined picture's {side} is {size}; {kind} wants a multiple of "
-                    f"{multiple}"
-                )
         if data.num_classes != 2:
             found.append(
                 f"dataset.classify.num_classes: it is {data.num_classes}, but a pair is PASS or a defect; set it to 2"
