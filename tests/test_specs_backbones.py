@@ -14,6 +14,7 @@ from goldenpair.specs.backbones import FAN, IMAGENET_WEIGHTS, VIT, imagenet_file
 from goldenpair.specs.fields import Section
 from goldenpair.specs.load import default_spec, without_effect
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
+from goldenpair.tasks import create_task
 
 VCN = "visual_changenet"
 
@@ -83,8 +84,10 @@ def test_without_timm_fans_work_and_the_rest_says_what_to_install(without_timm):
         assert "timm is not installed: pip install 'goldenpair[backbones]'" in name_problem(name)
         assert "did you mean" not in name_problem(name)
     assert name_problem("fan_smal_12_p4_hybrid").endswith("; did you mean fan_small_12_p4_hybrid?")
-    (problem,) = default_spec(VCN, ["task=classify", "model.backbone.type=resnet18"]).not_offered()
+    (problem,) = [line for line in problems("model.backbone.type=resnet18") if line.startswith("model")]
     assert problem.startswith("model.backbone.type: 'resnet18' is no FAN, and all others need timm")
+    with pytest.raises(SpecError, match="'resnet18' is no FAN"):
+        create_task(default_spec(VCN, ["task=classify", "model.backbone.type=resnet18"]))
 
 
 @pytest.mark.parametrize(

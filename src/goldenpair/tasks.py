@@ -28,6 +28,7 @@ from goldenpair.models.losses import (
 from goldenpair.models.segmentation import SegmentationChangenet, mean_probability
 from goldenpair.models.siamese import Siamese
 from goldenpair.seen import PairsSeen, PixelsSeen, Seen, Split
+from goldenpair.specs.backbones import name_problem
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec, Optim
 from goldenpair.specs.segment import ListedPairs
@@ -356,8 +357,10 @@ def _changenet(spec: VisualChangenetSpec, layout: Layout) -> nn.Module:
 
 
 def _backbone(spec: VisualChangenetSpec, height: int, width: int) -> Backbone:
-    """The backbone of a spec for pictures of this size; SpecError if it cannot see such ones."""
+    """The backbone of a spec for pictures of this size; SpecError if there is none, or if it cannot see such ones."""
     name = spec.model.backbone.type
+    if problem := name_problem(name):
+        raise SpecError("the spec", [f"model.backbone.type: {problem}"])
     try:
         return create_backbone(name, height, width, summary=spec.model.decode_head.use_summary_token)
     except ValueError as error:

@@ -3,6 +3,7 @@
 What only task segment reads is in `segment`, what is known of backbones by their names in `backbones`.
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from goldenpair.errors import InputError
@@ -261,8 +262,6 @@ class VisualChangenetSpec(NetworkSpec):
         if self.task is None:
             return ["task: say classify or segment"]
         backbone, head, found = self.model.backbone, self.model.decode_head, []
-        if problem := name_problem(backbone.type):
-            found.append(f"model.backbone.type: {problem}")
         if backbone.feat_downsample:
             found.append("model.backbone.feat_downsample: its map is one that no decoder reads; set it to false")
         if head.changed("in_index"):
@@ -279,27 +278,34 @@ class VisualChangenetSpec(NetworkSpec):
     def problems(self, action: str) -> list[str]:
         if self.task is None:
             return self.not_offered()
+        model = Path(getattr(self, action).checkpoint) if action in ("evaluate", "inference") else Path()
+        exported = model.suffix == ".onnx" or (model.name and model.is_dir())  # it needs nothing of its backbone
+        found = self.not_offered() + super().problems(action) + ([] if exported else self._misfits_of_backbone())
         own = self.dataset.segment.problems(action) if self.task == "segment" else self._misfits_of_classify(action)
-        return self.not_offered() + super().problems(action) + self._misfits() + self._misfits_of(action) + own
+        return found + self._misfits() + self._misfits_of(action) + own
 
-    def _misfits(self) -> list[str]:
-        found, data = [], self.pairs
+    def _misfits_of_backbone(self) -> list[str]:
+        kind, data = self.model.backbone.type, self.pairs
+        if problem := name_problem(kind):
+            return [f"model.backbone.type: {problem}"]
+        strides = strides_of(kind)
+        if not strides:
+            return [f"model.backbone.type: {kind} has no four feature maps whose strides divide each other"]
         rows, columns = data.grid
         sides = {"image_height": rows * data.image_height, "image_width": columns * data.image_width}
-        if self.task == "segment":
-            sides = {"img_size": data.image_height}
-        kind = self.model.backbone.type
-        strides = (1,) if name_problem(kind) else strides_of(kind)
-        if not strides:
-            found.append(f"model.backbone.type: {kind} has no four feature maps whose strides divide each other")
-        multiple = max(strides, default=1)
-        for name, size in sides.items():
-            if size % multiple:
-                what = "it" if name == "img_size" else f"the joined picture's {name.removeprefix('image_')}"
-                found.append(f"{self.pairs_path}.{name}: {what} is {size}; {kind} wants a multiple of {multiple}")
-        classify, joined = self.model.classify, (rows * data.image_height, columns * data.image_width)
+        classify, joined, found = self.model.classify, tuple(sides.values()), []
         if data.goldens > 1 and classify.golden_fusion == "attention":
             found += attention_misfits(classify.difference_module, strides, *joined)
+        if self.task == "segment":
+            sides = {"img_size": data.image_height}
+        for name, size in sides.items():
+            if size % max(strides):
+                what = "it" if name == "img_size" else f"the joined picture's {name.removeprefix('image_')}"
+                found.append(f"{self.pairs_path}.{name}: {what} is {size}; {kind} wants a multiple of {max(strides)}")
+        return found
+
+    def _misfits(self) -> list[str]:
+        found = []
         params = self.model.decode_head.decoder_params
         if params.keys() != {"embed_dim"} or params["embed_dim"] < 1:
             found.append(f"model.decode_head.decoder_params: {params} must be {{embed_dim: WIDTH}}, such as 256")
