@@ -48,11 +48,11 @@ def load_backbone(backbone: Backbone, path: str) -> None:
         if names:
             told = ", ".join(sorted(names)[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
             log.warning("Pretrained backbone %s: %d weights do not fit (%s): %s", file, len(names), what, told)
-    for known in IMAGENET_WEIGHTS.values():
+    for name, known in IMAGENET_WEIGHTS.items():
         if file == known.file():
             log.info(
-                "These weights are used to pictures of rgb_input_mean %s and rgb_input_std %s.",
-                *(list(known.mean), list(known.std)),
+                "These weights are used to pictures of rgb_input_mean %s and rgb_input_std %s, and to the padding of %s.",
+                *(list(known.mean), list(known.std), name),
             )
 
 
