@@ -32,18 +32,19 @@ def test_a_changed_learning_rate_is_scheduled_as_if_it_had_been_there_from_the_s
     real = PairModule.training_step
 
     def watch(self, *given):
-        rates.setdefault(self.current_epoch, set()).add(self.trainer.optimizers[0].param_groups[0]["lr"])
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        assert rates.setdefault(self.current_epoch, rate) == rate
         return real(self, *given)
 
     monkeypatch.setattr(PairModule, "training_step", watch)
     wish = ["train.num_epochs=3", "dataset.classify.batch_size=28"]
     made = goldenpair.train(spec_of("train", tmp_path, "euclidean", *wish)).checkpoint
-    assert rates == {0: {1e-4}, 1: {pytest.approx(0.75e-4)}, 2: {pytest.approx(0.5e-4)}}
+    assert rates == {0: 1e-4, 1: pytest.approx(0.75e-4), 2: pytest.approx(0.5e-4)}
     first = next(made.parent.glob("model_epoch_000_*.pth"))
     rates.clear()
     wish += ["train.optim.lr=0.004", f"train.resume_training_checkpoint_path={first}"]
     goldenpair.train(spec_of("train", tmp_path / "again", "euclidean", *wish))
-    assert rates == {1: {pytest.approx(0.003)}, 2: {pytest.approx(0.002)}}
+    assert rates == {1: pytest.approx(0.003), 2: pytest.approx(0.002)}
 
 
 def test_training_in_bfloat16_keeps_weights_and_losses_in_float32(spec_of, tmp_path):
