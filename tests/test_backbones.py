@@ -141,7 +141,7 @@ def test_the_pictures_that_imagenet_weights_are_used_to_are_told(caplog):
     count = len(backbone.body.state_dict())
     assert f"{count} of {count} weights taken" in said[0]
     assert "left out" in said[1] and "classifier.bias" in said[1]
-    assert "rgb_input_mean [0.5, 0.5, 0.5] and rgb_input_std [0.5, 0.5, 0.5]" in said[2]
+    assert "rgb_input_mean [0.5, 0.5, 0.5], rgb_input_std [0.5, 0.5, 0.5]" in said[2]
     assert "padding of tf_efficientnet_lite0" in said[2]
     twin = create_backbone("efficientnet_lite0", 32, 32)
     load_backbone(twin, str(imagenet_file("efficientnet_lite0")))

@@ -9,8 +9,8 @@ import goldenpair.running
 from goldenpair.errors import InputError
 from goldenpair.models.backbone import Backbone
 from goldenpair.models.changenet import EuclideanChangenet
-from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d
-from goldenpair.running import SyncNorms, SyncPairBatchNorm, norm_plugins, precision, run_as
+from goldenpair.models.norms import PairBatchNorm1d, PairBatchNorm2d, PairBatchNormAct2d
+from goldenpair.running import SyncNorms, SyncPairBatchNorm, SyncPairBatchNormAct, norm_plugins, precision, run_as
 from goldenpair.specs.load import default_spec
 from test_changenet import BOTH, HEIGHT, WIDTH, euclidean, learnable, pictures, used
 
@@ -120,6 +120,17 @@ def test_a_synchronised_norm_sees_samples_and_goldens_apart(monkeypatch):
     found = SyncPairBatchNorm(3)(x := torch.randn(4, 3, 2, 2))
     assert [torch.equal(one, half) for one, half in zip(seen, (x[:2], x[2:]), strict=True)] == [True, True]
     assert torch.equal(found, torch.cat([x[:2] + 1, x[2:] + 2]))
+
+
+def test_a_synchronised_norm_keeps_its_number_of_goldens_and_what_follows_it(monkeypatch):
+    norm = PairBatchNormAct2d(3)
+    norm.drop, norm.act, norm.goldens = nn.Identity(), nn.ReLU(), 2
+    made = SyncNorms().apply(nn.Sequential(norm))[0]
+    assert type(made) is SyncPairBatchNormAct and made.goldens == 2
+    seen = []
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", lambda self, x: seen.append(len(x)) or x)
+    assert torch.equal(made(x := torch.randn(6, 3, 2, 2)), x.relu())
+    assert seen == [2, 4]
 
 
 def test_norms_are_synchronised_on_gpus_only(caplog):

@@ -655,6 +655,8 @@ MISFITS = [
     ("train", ["model.backbone.pretrained_backbone_path=imagenet"], "model.backbone.pretrained_backbone_path",
      "imagenet stands for weights of tf_efficientnet_lite0"),
     ("train", ["model.classify.difference_module=null"], "model.classify.difference_module", "say learnable or"),
+    ("export", ["export.serialize_nvdsinfer=true", "dataset.classify.num_golden=2"], "export.serialize_nvdsinfer",
+     "for task classify with one golden"),
     ("train", ["model.classify.difference_module=learnable"], "train.classify.loss", "learnable, which learns by ce"),
     ("train", ["train.classify.loss=ce"], "train.classify.loss", "euclidean, which learns by contrastive"),
     ("train", ["model.backbone.freeze_backbone=true"], "model.backbone.freeze_backbone", "pretrained_backbone_path"),
@@ -722,6 +724,7 @@ SEGMENT_MISFITS = [
     ("evaluate", ["dataset.segment.color_map={0: [0,0,0], 1: [9,9,9], red: [1,2,3]}"], "dataset.segment.color_map",
      "red is no class; there are 0 to 1"),
     ("export", ["export.input_width=224"], "export.input_width", "224, but what the dataset section joins has 256"),
+    ("export", ["export.serialize_nvdsinfer=true"], "export.serialize_nvdsinfer", "for task classify with one golden"),
 ]  # fmt: skip
 
 

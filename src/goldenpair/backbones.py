@@ -51,7 +51,7 @@ def load_backbone(backbone: Backbone, path: str) -> None:
     for name, known in IMAGENET_WEIGHTS.items():
         if file == known.file():
             log.info(
-                "These weights are used to pictures of rgb_input_mean %s and rgb_input_std %s, and to the padding of %s.",
+                "These weights are used to pictures of rgb_input_mean %s, rgb_input_std %s, and to the padding of %s.",
                 *(list(known.mean), list(known.std), name),
             )
 

@@ -56,7 +56,7 @@ def norm_plugins(train: TrainCommon, device: torch.device) -> list[LayerSync]:
 class SyncPairBatchNorm(nn.SyncBatchNorm):
     """A batch norm that sees the batches of all GPUs, and in training samples and goldens apart."""
 
-    goldens: int
+    goldens = 1
 
     def forward(self, input: Tensor) -> Tensor:
         return apart(super().forward, input, self.goldens) if self.training else super().forward(input)

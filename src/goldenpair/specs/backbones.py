@@ -111,7 +111,7 @@ def strides_of(name: str) -> tuple[int, ...]:
 def imagenet_file(name: str) -> Path:
     """The file of ImageNet weights for a backbone; InputError if there is none, or its package is not installed.
 
-    timm has a network twice where TensorFlow pads pictures elsewhere: a name without `tf_` gets the weights of its twin.
+    timm has a network twice where TensorFlow pads pictures elsewhere: a name without `tf_` gets its twin's weights.
     """
     known = IMAGENET_WEIGHTS.get(name) or IMAGENET_WEIGHTS.get(f"tf_{name}")
     if known is None:

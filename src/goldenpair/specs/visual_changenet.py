@@ -328,6 +328,9 @@ class VisualChangenetSpec(NetworkSpec):
                 found.append(f"train.precision: {train.precision} is not offered; there is {', '.join(PRECISIONS)}")
         if action == "export" and self.export.opset_version < _LOWEST_OPSET:
             found.append(f"export.opset_version: it is {self.export.opset_version}; this network needs {_LOWEST_OPSET}")
+        one_golden = self.task == "classify" and self.pairs.goldens == 1
+        if action == "export" and self.export.serialize_nvdsinfer and not one_golden:
+            found.append("export.serialize_nvdsinfer: it is for task classify with one golden; set it to false")
         kind = self.task if self.task == "segment" else self.model.classify.difference_module
         cutoff, path = self.cutoff(action)
         if kind != "euclidean" and cutoff >= 1:
