@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from goldenpair.deployment import around, open_onnx
-from goldenpair.exporting import TOLERANCE, ProofPairs, _write, prove
+from goldenpair.exporting import TOLERANCE, ProofPairs, prove
 from goldenpair.models.changenet import LearnableChangenet
 from goldenpair.models.golden_attention import GoldenAttention
+from goldenpair.onnx_writing import write_onnx
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
 from test_differences import Pooled
@@ -111,7 +112,7 @@ def test_an_exported_file_gives_its_scores(tmp_path, opset):
     wish = ["model.classify.difference_module=learnable", f"export.opset_version={opset}", "task=classify"]
     spec = load_spec("visual_changenet", {"dataset": {"classify": classify}}, wish)
     task = replace(create_task(spec), model=used(learnable(2)))
-    _write(task, tmp_path / "model.onnx", spec.export)
+    write_onnx(task, tmp_path / "model.onnx", spec.export)
     network = open_onnx(tmp_path / "model.onnx")
     assert network.shapes == (("batch", 3, 224, 224), ("batch", 2, 3, 224, 224))
     shapes = ((5, 1, 3, 224, 224), (5, 2, 1, 3, 224, 224))

@@ -12,7 +12,12 @@ def pair_distance(sample: Tensor, golden: Tensor) -> Tensor:
     As TAO's score: PyTorch's pairwise distance adds 1e-6 to each difference, so equal embeddings have the
     distance 1e-6 * sqrt(E).
     """
-    return torch.nn.functional.pairwise_distance(sample.float(), golden.float(), eps=1e-6)
+    return torch.nn.functional.pairwise_distance(_full(sample), _full(golden), eps=1e-6)
+
+
+def _full(x: Tensor) -> Tensor:
+    """Losses and scores are not computed in short numbers."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def contrastive_loss(distance: Tensor, label: Tensor, margin: float) -> Tensor:
@@ -35,8 +40,9 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weights: Sequence[floa
     """
     if logits.ndim != 2 or label.shape != logits.shape[:1]:
         raise ValueError(f"expected [N, classes] and [N] tensors, got {list(logits.shape)} and {list(label.shape)}")
-    weight = torch.tensor(weights, dtype=torch.float32, device=logits.device)
-    return torch.nn.functional.cross_entropy(logits.float(), label.long(), weight)
+    logits = _full(logits)
+    weight = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
+    return torch.nn.functional.cross_entropy(logits, label.long(), weight)
 
 
 IGNORED = 255
@@ -49,7 +55,7 @@ def pixel_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
     It is 0 where all are. Raises ValueError for any other shapes.
     """
     _check_maps(logits, mask)
-    total = torch.nn.functional.cross_entropy(logits.float(), mask.long(), ignore_index=IGNORED, reduction="sum")
+    total = torch.nn.functional.cross_entropy(_full(logits), mask.long(), ignore_index=IGNORED, reduction="sum")
     return total / (mask != IGNORED).sum().clamp(min=1)
 
 
@@ -63,8 +69,8 @@ def least_and_mean_iou(logits: Tensor, mask: Tensor) -> Tensor:
     _check_maps(logits, mask)
     judged = (mask != IGNORED)[:, None]
     classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
-    truth = ((mask[:, None] == classes) & judged).float()
-    found = logits.float().softmax(dim=1) * judged
+    found = _full(logits).softmax(dim=1) * judged
+    truth = ((mask[:, None] == classes) & judged).to(found.dtype)
     both = (found * truth).sum(dim=(2, 3))
     size = truth.sum(dim=(2, 3))
     present = size > 0
@@ -81,7 +87,7 @@ def multi_scale(
     A map is compared with the mask [N, H, W] resized to it, each pixel to the nearest. Raises ValueError unless there
     is a weight for each map.
     """
-    total = torch.zeros((), device=maps[-1].device)
+    total = _full(maps[-1].new_zeros(()))
     for one, weight in zip(maps, weights, strict=True):
         size = one.shape[2:]
         near = mask if mask.shape[1:] == size else _nearest(mask, size)
