@@ -57,9 +57,18 @@ def changenet(backbone: str, *options: str, learnable: bool = True, augment: boo
     return Network("visual_changenet", (*chosen, *options), augment, side)
 
 
+SMALL = ("model.decode_head.decoder_params.embed_dim=32", "train.optim.lr=0.0005")
+IMAGENET = (
+    "model.backbone.pretrained_backbone_path=imagenet",
+    "dataset.classify.augmentation_config.rgb_input_mean=[0.5,0.5,0.5]",
+    "dataset.classify.augmentation_config.rgb_input_std=[0.5,0.5,0.5]",
+)
 NETWORKS = {
     "siamese": Network("optical_inspection", ()),
     "siamese-jitter": Network("optical_inspection", (), augment=True),
+    "efficientnet-learnable": changenet("tf_efficientnet_lite0", *IMAGENET, *SMALL, side=128),
+    "efficientnet-euclidean": changenet("tf_efficientnet_lite0", *IMAGENET, learnable=False, side=128),
+    "mobilenetv4-learnable": changenet("mobilenetv4_conv_small", *SMALL, side=128),
     "fan_tiny-learnable": changenet("fan_tiny_8_p4_hybrid", side=64),
     "fan_tiny-euclidean": changenet("fan_tiny_8_p4_hybrid", learnable=False, side=64),
 }
