@@ -99,3 +99,14 @@ def test_cross_entropy_knows_which_label_belongs_to_which_pair():
 def test_cross_entropy_refuses_other_shapes(logits, label):
     with pytest.raises(ValueError, match=r"expected \[N, classes\] and \[N\] tensors"):
         weighted_cross_entropy(torch.zeros(logits), torch.zeros(label), [1.0, 1.0])
+
+
+def test_short_numbers_become_a_loss_and_a_distance_in_float32():
+    sample, golden = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0)).bfloat16().unbind()
+    found = pair_distance(sample, golden)
+    wanted = np.linalg.norm(sample.double().numpy() - golden.double().numpy() + 1e-6, axis=1)
+    assert found.dtype == torch.float32 and np.allclose(found.numpy(), wanted, rtol=1e-6)
+    logits, label = sample[:, :2], torch.tensor([0.0, 1.0, 1.0, 0.0])
+    loss = weighted_cross_entropy(logits, label, [1.0, 3.0])
+    assert loss.dtype == torch.float32
+    assert loss == pytest.approx(float(weighted_cross_entropy(logits.double(), label, [1.0, 3.0])), rel=1e-6)

@@ -12,7 +12,7 @@ def pair_distance(sample: Tensor, golden: Tensor) -> Tensor:
     As TAO's score: PyTorch's pairwise distance adds 1e-6 to each difference, so equal embeddings have the
     distance 1e-6 * sqrt(E).
     """
-    return torch.nn.functional.pairwise_distance(sample.float(), golden.float(), eps=1e-6)
+    return torch.nn.functional.pairwise_distance(_precise(sample), _precise(golden), eps=1e-6)
 
 
 def contrastive_loss(distance: Tensor, label: Tensor, margin: float) -> Tensor:
@@ -35,5 +35,11 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weights: Sequence[floa
     """
     if logits.ndim != 2 or label.shape != logits.shape[:1]:
         raise ValueError(f"expected [N, classes] and [N] tensors, got {list(logits.shape)} and {list(label.shape)}")
-    weight = torch.tensor(weights, dtype=torch.float32, device=logits.device)
-    return torch.nn.functional.cross_entropy(logits.float(), label.long(), weight)
+    logits = _precise(logits)
+    weight = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
+    return torch.nn.functional.cross_entropy(logits, label.long(), weight)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """In float32 at least: a network may compute in shorter numbers."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
