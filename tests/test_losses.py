@@ -207,3 +207,14 @@ def test_scales_are_weighed_and_the_mask_follows_them():
 def test_every_scale_needs_a_weight():
     with pytest.raises(ValueError, match="zip"):
         multi_scale(pixel_cross_entropy, [maps(0), maps(1)], mask_of(0), [1.0])
+
+
+def test_short_numbers_become_a_loss_and_a_distance_in_float32():
+    sample, golden = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0)).bfloat16().unbind()
+    found = pair_distance(sample, golden)
+    wanted = np.linalg.norm(sample.double().numpy() - golden.double().numpy() + 1e-6, axis=1)
+    assert found.dtype == torch.float32 and np.allclose(found.numpy(), wanted, rtol=1e-6)
+    logits, label = sample[:, :2], torch.tensor([0.0, 1.0, 1.0, 0.0])
+    loss = weighted_cross_entropy(logits, label, [1.0, 3.0])
+    assert loss.dtype == torch.float32
+    assert loss == pytest.approx(float(weighted_cross_entropy(logits.double(), label, [1.0, 3.0])), rel=1e-6)

@@ -4,7 +4,7 @@ Layers and parameter names are those of NVIDIA TAO's visual_changenet, so its we
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, Self, TypeVar
 
 import torch
@@ -18,7 +18,7 @@ from goldenpair.models.norms import PairBatchNorm1d, expect_goldens
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
-_AT_ONCE = 2  # pictures
+_AT_ONCE = 2
 
 
 class PairNetwork(nn.Module, ABC, Generic[Output]):
@@ -108,13 +108,16 @@ class Changenet(PairNetwork[Output]):
         return list(golden)
 
     def _maps(self, pictures: Tensor) -> list[Tensor]:
-        """The backbone's maps. Scoring on a processor takes a few pictures at once: more fall out of its caches."""
-        exporting = torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
-        if self.training or exporting or pictures.device.type != "cpu":
-            maps: list[Tensor] = self.backbone(pictures)
-            return maps
-        few = [self.backbone(some) for some in torch.split(pictures, _AT_ONCE)]
-        return [torch.cat(parts) for parts in zip(*few, strict=True)]
+        maps: list[Tensor] = self.backbone(pictures) if self.training else a_few_at_once(self.backbone, pictures)
+        return maps
+
+
+def a_few_at_once(work: Callable[..., list[Tensor]], *given: Tensor) -> list[Tensor]:
+    """`work` on tensors [N, ...], which treats each of N by itself. On a processor many fall out of its caches."""
+    if given[0].device.type != "cpu" or torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
+        return work(*given)
+    few = [work(*some) for some in zip(*(torch.split(one, _AT_ONCE) for one in given), strict=True)]
+    return [torch.cat(parts) for parts in zip(*few, strict=True)]
 
 
 class EuclideanChangenet(Changenet[Tensor]):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goldenpair.models.changenet import Changenet, LearnableChangenet
+from goldenpair.models.changenet import Changenet, LearnableChangenet, a_few_at_once
 from goldenpair.models.differences import Differences
 
 
@@ -53,12 +53,14 @@ class FoldedChangenet(Changenet[Tensor]):
 
     def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
         """The goldens' halves of the first convolutions."""
-        return [block.golden_half(one) for block, one in zip(self._blocks, golden, strict=True)]
+        pairs = zip(self._blocks, golden, strict=True)
+        return [half for block, one in pairs for half in a_few_at_once(block.golden_half, one)]
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         found: Tensor = self.bias
         for block, matrix, one, half in zip(self._blocks, self.matrices, sample, golden, strict=True):
-            found = found + functional.linear(block(one, half).flatten(1), matrix)
+            (difference,) = a_few_at_once(block, one, half)
+            found = found + functional.linear(difference, matrix)
         logits: Tensor = self.classifier(found)
         return logits
 
@@ -86,12 +88,11 @@ class _FoldedDifference(nn.Module):
     def prepare(self, x: Tensor) -> Tensor:
         return functional.conv2d(x, self.weight, self.shift) if self._narrowing else x
 
-    def golden_half(self, golden: Tensor) -> Tensor:
-        return functional.conv2d(golden, self.of_golden, padding=1) + self.bias
+    def golden_half(self, golden: Tensor) -> list[Tensor]:
+        return [functional.conv2d(golden, self.of_golden, padding=1) + self.bias]
 
-    def forward(self, sample: Tensor, golden_half: Tensor) -> Tensor:
-        found: Tensor = self.rest(functional.conv2d(sample, self.of_sample, padding=1) + golden_half)
-        return found
+    def forward(self, sample: Tensor, golden_half: Tensor) -> list[Tensor]:
+        return [self.rest(functional.conv2d(sample, self.of_sample, padding=1) + golden_half).flatten(1)]
 
 
 def _fixed(weight: Tensor) -> nn.Parameter:

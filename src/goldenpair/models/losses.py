@@ -12,12 +12,7 @@ def pair_distance(sample: Tensor, golden: Tensor) -> Tensor:
     As TAO's score: PyTorch's pairwise distance adds 1e-6 to each difference, so equal embeddings have the
     distance 1e-6 * sqrt(E).
     """
-    return torch.nn.functional.pairwise_distance(_full(sample), _full(golden), eps=1e-6)
-
-
-def _full(x: Tensor) -> Tensor:
-    """Losses and scores are not computed in short numbers."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    return torch.nn.functional.pairwise_distance(_precise(sample), _precise(golden), eps=1e-6)
 
 
 def contrastive_loss(distance: Tensor, label: Tensor, margin: float) -> Tensor:
@@ -40,7 +35,7 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weights: Sequence[floa
     """
     if logits.ndim != 2 or label.shape != logits.shape[:1]:
         raise ValueError(f"expected [N, classes] and [N] tensors, got {list(logits.shape)} and {list(label.shape)}")
-    logits = _full(logits)
+    logits = _precise(logits)
     weight = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
     return torch.nn.functional.cross_entropy(logits, label.long(), weight)
 
@@ -55,7 +50,7 @@ def pixel_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
     It is 0 where all are. Raises ValueError for any other shapes.
     """
     _check_maps(logits, mask)
-    total = torch.nn.functional.cross_entropy(_full(logits), mask.long(), ignore_index=IGNORED, reduction="sum")
+    total = torch.nn.functional.cross_entropy(_precise(logits), mask.long(), ignore_index=IGNORED, reduction="sum")
     return total / (mask != IGNORED).sum().clamp(min=1)
 
 
@@ -69,7 +64,7 @@ def least_and_mean_iou(logits: Tensor, mask: Tensor) -> Tensor:
     _check_maps(logits, mask)
     judged = (mask != IGNORED)[:, None]
     classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
-    found = _full(logits).softmax(dim=1) * judged
+    found = _precise(logits).softmax(dim=1) * judged
     truth = ((mask[:, None] == classes) & judged).to(found.dtype)
     both = (found * truth).sum(dim=(2, 3))
     size = truth.sum(dim=(2, 3))
@@ -87,7 +82,7 @@ def multi_scale(
     A map is compared with the mask [N, H, W] resized to it, each pixel to the nearest. Raises ValueError unless there
     is a weight for each map.
     """
-    total = _full(maps[-1].new_zeros(()))
+    total = _precise(maps[-1].new_zeros(()))
     for one, weight in zip(maps, weights, strict=True):
         size = one.shape[2:]
         near = mask if mask.shape[1:] == size else _nearest(mask, size)
@@ -105,3 +100,8 @@ def _check_maps(logits: Tensor, mask: Tensor) -> None:
         raise ValueError(
             f"expected [N, classes, H, W] and [N, H, W] tensors, got {list(logits.shape)} and {list(mask.shape)}"
         )
+
+
+def _precise(x: Tensor) -> Tensor:
+    """In float32 at least: a network may compute in shorter numbers."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
