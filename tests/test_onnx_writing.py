@@ -43,7 +43,7 @@ def test_whole_and_apart_it_gives_the_networks_output_for_any_number(written):
     network, file, features = written
     assert features == (3 if hasattr(network, "decoder") else 1)
     whole, apart = open_onnx(file), open_parts(file, features)
-    assert (apart.inputs, apart.outputs, apart.shape) == (whole.inputs, whole.outputs, whole.shape)
+    assert (apart.inputs, apart.outputs, apart.shapes) == (whole.inputs, whole.outputs, whole.shapes)
     for count in (1, 2, 5):
         sample, golden = pictures(3, count), pictures(4, count)
         wanted = network(sample, golden)
