@@ -1,6 +1,7 @@
 """Speed of Visual ChangeNet beside NVIDIA's way of running the same network; all ratios are of one run.
 
-    python benchmarks/changenet.py [--backbones tiny small] [--heads learnable euclidean] [--size 512 128]
+    python benchmarks/changenet.py [--backbones fan_tiny fan_small efficientnet_lite0 ...]
+        [--heads learnable euclidean] [--size 512 128]
         [--batches 1 16] [--rounds 5] [--threads N] [--bf16]
 
 As TAO: PyTorch, golden and sample one after the other, everything anew for each pair. Ours: `Inspector`'s task with a
@@ -29,7 +30,13 @@ from goldenpair.onnx_writing import write_onnx
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
 
-NAMES = {"tiny": "fan_tiny_8_p4_hybrid", "small": "fan_small_12_p4_hybrid"}
+# backbone, and width of the decoder
+NETWORKS = {
+    "fan_tiny": ("fan_tiny_8_p4_hybrid", 256),
+    "fan_small": ("fan_small_12_p4_hybrid", 256),
+    "efficientnet_lite0": ("tf_efficientnet_lite0", 32),
+    "mobilenetv4_small": ("mobilenetv4_conv_small", 32),
+}
 LOSSES = {"learnable": "ce", "euclidean": "contrastive"}
 TRAIN_BATCH = 4
 Work = Callable[[], object]
@@ -37,7 +44,7 @@ Work = Callable[[], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--backbones", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--backbones", nargs="+", choices=NETWORKS, default=list(NETWORKS)[:2])
     parser.add_argument("--heads", nargs="+", choices=LOSSES, default=list(LOSSES))
     parser.add_argument("--size", nargs=2, type=int, default=[512, 128], metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 16])
@@ -51,19 +58,20 @@ def main() -> None:
     for backbone in given.backbones:
         for head in given.heads:
             with tempfile.TemporaryDirectory() as folder:
-                spec = spec_of(Path(folder), NAMES[backbone], head, given.size)
-                scoring(spec, Path(folder), f"fan_{backbone}, {head}", given.batches, given.rounds)
+                spec = spec_of(Path(folder), *NETWORKS[backbone], head, given.size)
+                scoring(spec, Path(folder), f"{backbone}, {head}", given.batches, given.rounds)
                 if not given.no_training:
                     training(spec, given.rounds, given.bf16)
 
 
-def spec_of(folder: Path, backbone: str, head: str, size: list[int]) -> NetworkSpec:
+def spec_of(folder: Path, backbone: str, width: int, head: str, size: list[int]) -> NetworkSpec:
     return default_spec(
         "visual_changenet",
         [
             "task=classify",
             f"results_dir={folder}",
             f"model.backbone.type={backbone}",
+            f"model.decode_head.decoder_params.embed_dim={width}",
             f"model.classify.difference_module={head}",
             "model.classify.eval_margin=0.5",
             f"train.classify.loss={LOSSES[head]}",
