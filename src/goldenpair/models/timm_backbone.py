@@ -52,13 +52,10 @@ _TAO: dict[str, tuple[str, dict[str, Any]]] = {
 """TAO's names of ViTs: timm's names, and in what TAO's differ from them."""
 
 
-class TimmMaps(Backbone):
-    """A network with maps at several strides. `indices` are the numbers of four of its maps, as timm counts them."""
-
-    def __init__(self, network: nn.Module, indices: list[int], channels: tuple[int, ...], strides: tuple[int, ...]):
+class _OfTimm(Backbone):
+    def __init__(self, network: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...]):
         super().__init__(channels, strides)
         self.network = network
-        self._indices = indices
 
     @property
     def body(self) -> nn.Module:
@@ -67,12 +64,20 @@ class TimmMaps(Backbone):
     def adapted(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return _as_timm(self.network, weights)
 
+
+class TimmMaps(_OfTimm):
+    """A network with maps at several strides. `indices` are the numbers of four of its maps, as timm counts them."""
+
+    def __init__(self, network: nn.Module, indices: list[int], channels: tuple[int, ...], strides: tuple[int, ...]):
+        super().__init__(network, channels, strides)
+        self._indices = indices
+
     def forward(self, pictures: Tensor) -> list[Tensor]:
         maps: list[Tensor] = _maps(self.network, pictures, self._indices)
         return maps
 
 
-class VitPyramid(Backbone):
+class VitPyramid(_OfTimm):
     """A network with one stride, that of its patches, and a pyramid of four maps on its last one.
 
     The finer two come from transposed convolutions and the coarsest from a maximum, as in "Exploring plain vision
@@ -81,21 +86,13 @@ class VitPyramid(Backbone):
     """
 
     def __init__(self, network: nn.Module, patch: int, width: int, summaries: int):
-        super().__init__((width // 4, width // 2, width, width), (patch // 4, patch // 2, patch, 2 * patch))
-        self.network = network
+        super().__init__(network, (width // 4, width // 2, width, width), (patch // 4, patch // 2, patch, 2 * patch))
         self.summary = nn.Linear(summaries * width, width) if summaries else None
         self.to_half = nn.ConvTranspose2d(width, width // 2, 2, stride=2)
         self.to_quarter = nn.Sequential(
             ChannelNorm(width // 2), nn.GELU(), nn.ConvTranspose2d(width // 2, width // 4, 2, stride=2)
         )
         self.to_double = nn.MaxPool2d(2)
-
-    @property
-    def body(self) -> nn.Module:
-        return self.network
-
-    def adapted(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return _as_timm(self.network, weights)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         if self.summary is None:
