@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 
 from goldenpair.metrics import (
     CARD_CUTOFFS,
+    PROBABILITY_CUTOFFS,
     Rate,
     TaoMetrics,
     cutoff_for_capture,
@@ -190,6 +191,7 @@ def test_measure_has_the_table_of_the_card_and_the_captures():
     assert metrics.parts == 260 and metrics.defects == 60 and metrics.good == 200 and metrics.errors == 0
     assert metrics.point == working_point(score, is_defect, 0.8)
     assert [point.cutoff for point in metrics.table] == list(CARD_CUTOFFS) and {0.3, 0.5} <= set(CARD_CUTOFFS)
+    assert all(0 < one < 1 for one in PROBABILITY_CUTOFFS) and list(PROBABILITY_CUTOFFS) == sorted(PROBABILITY_CUTOFFS)
     assert [at.target for at in metrics.at_capture] == [1.0, 0.99, 0.97]
     for at, needed in zip(metrics.at_capture, (60, 60, 59), strict=True):  # 59.4 and 58.2 of 60, upwards
         assert at.point is not None and at.point.capture.count == needed

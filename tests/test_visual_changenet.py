@@ -703,6 +703,23 @@ def test_taos_default_margin_is_no_cutoff_of_probabilities():
     assert found == (0.3, "model.classify.eval_margin")
 
 
+def test_what_is_said_without_a_cutoff_is_true_of_each_network():
+    learnable = ["model.classify.difference_module=learnable"]
+    said = {
+        "euclidean": default_spec(VCN, ["task=classify"]),
+        "learnable": default_spec(VCN, ["task=classify", *learnable]),
+        "chosen": default_spec(VCN, ["task=classify", *learnable, "model.classify.eval_margin=0.3"]),
+        "segment": default_spec(VCN),
+    }
+    advice = {name: spec.margin_advice for name, spec in said.items()}
+    assert "model.classify.eval_margin (2.0) serves, as in TAO" in advice["euclidean"]
+    assert "model.classify.eval_margin (2.0) is no probability, so 0.5 serves" in advice["learnable"]
+    assert "model.classify.eval_margin (0.3) serves, as in TAO" in advice["chosen"]
+    assert "0.5 serves: a pair is FAIL if a pixel" in advice["segment"] and "TAO" not in advice["segment"]
+    probabilities = [name for name, spec in said.items() if spec.scores_are_probabilities]
+    assert probabilities == ["learnable", "chosen", "segment"]
+
+
 # task segment
 
 

@@ -22,7 +22,7 @@ from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
-from goldenpair.metrics import Metrics, measure
+from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS, Metrics, measure
 from goldenpair.progress import progress_bar
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
@@ -134,7 +134,8 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
-        metrics = measure(score, table.is_defect, cutoff)
+        others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
+        metrics = measure(score, table.is_defect, cutoff, others)
         tao = metrics.tao
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
@@ -330,7 +331,7 @@ def _inspector(spec: NetworkSpec, run: Run, action: Literal["evaluate", "inferen
     inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff, action)
     run.write_spec()
     if source == spec.margin[1] and inspector.cutoff == cutoff:
-        log.warning("No cutoff is set, so %s (%s) serves, as in TAO. %s", source, cutoff, spec.margin_advice)
+        log.warning(spec.margin_advice)
     return inspector
 
 

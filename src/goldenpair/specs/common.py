@@ -313,11 +313,16 @@ class NetworkSpec(Section):
 
     @property
     def margin_advice(self) -> str:
-        """What is said of that where it serves."""
+        """What is said where that serves."""
+        value, source = self.margin
         return (
-            "It is seldom a good one: choose one from the table that evaluate prints for validation data, and set "
-            "evaluate.cutoff."
+            f"No cutoff is set, so {source} ({value}) serves, as in TAO. It is seldom a good one: choose one from the "
+            "table that evaluate prints for validation data, and set evaluate.cutoff."
         )
+
+    @property
+    def scores_are_probabilities(self) -> bool:
+        return False
 
     def cutoff(self, action: str) -> tuple[float, str]:
         """The cutoff of `action`, and the option that it comes from."""

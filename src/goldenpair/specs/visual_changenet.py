@@ -30,6 +30,7 @@ from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSeg
 
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
 _LOSS_OF = {"learnable": "ce", "euclidean": "contrastive"}
+_MIDDLE = "the middle of 0 and 1"
 _LOWEST_OPSET = 14  # the lowest that knows how attention is computed
 _LATEST = "${results_dir}/train/changenet_model_${task}_latest.pth"
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
@@ -372,17 +373,21 @@ class VisualChangenetSpec(NetworkSpec):
 
     @property
     def margin(self) -> tuple[float, str]:
-        if self.task == "segment":
-            return 0.5, "the middle of 0 and 1"
         margin = self.model.classify.eval_margin
-        if self.model.classify.difference_module == "learnable" and margin >= 1:
-            return 0.5, "the middle of 0 and 1, as model.classify.eval_margin is no probability,"
+        if self.task == "segment" or (self.scores_are_probabilities and margin >= 1):
+            return 0.5, _MIDDLE
         return margin, "model.classify.eval_margin"
 
     @property
     def margin_advice(self) -> str:
+        if self.margin[1] != _MIDDLE:
+            return super().margin_advice
+        advice = "evaluate prints for validation data what others would do; set evaluate.cutoff."
         if self.task == "segment":
-            return (
-                "A pair is FAIL as soon as one of its pixels is called changed; evaluate prints what others would do."
-            )
-        return super().margin_advice
+            return f"No cutoff is set, so 0.5 serves: a pair is FAIL if a pixel of it is called changed; {advice}"
+        margin = self.model.classify.eval_margin
+        return f"No cutoff is set, and model.classify.eval_margin ({margin}) is no probability, so 0.5 serves; {advice}"
+
+    @property
+    def scores_are_probabilities(self) -> bool:
+        return self.task == "segment" or self.model.classify.difference_module == "learnable"
