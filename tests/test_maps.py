@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goldenpair import maps as maps_module
 from goldenpair.data.audit import audit
 from goldenpair.data.decoding import decode_values
 from goldenpair.data.table import Layout
+from goldenpair.inspection import Verdict
 from goldenpair.maps import ClassMaps, class_maps, file_names
 from goldenpair.run import Run
 from masked_pairs import draw, save, spec_of, write_list
@@ -18,12 +20,22 @@ from masked_pairs import draw, save, spec_of, write_list
         (["A.jpg", "a.jpg"], ["A.png", "a_2.png"]),  # not on Windows either
         (["a.jpg", "a.jpg"], ["a.png", "a.png"]),  # the same picture
         (["x/a.jpg", "y/a.jpg", "x_a.jpg"], ["x_a.png", "y_a.png", "x_a_3.png"]),
+        (["a.jpg", "a.bmp", "a_2.jpg"], ["a.png", "a_2.png", "a_2_3.png"]),  # nor a name that was made up
+        (["a_3.jpg", "a.jpg", "A.bmp", "A_3.BMP"], ["a_3.png", "a.png", "A_4.png", "A_3_4.png"]),
         (["../../etc/a.jpg", "C:\\a.jpg"], ["etc_a.png", "C_a.png"]),  # nothing leaves the folder
         (["board 1.2.jpg"], ["board 1.2.png"]),
     ],
 )
 def test_names_of_files(names, files):
     assert file_names(names) == files
+
+
+def test_no_two_pictures_share_a_file():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        stems, ends = rng.choice(["a", "A", "a_2", "a_3", "a_2_3", "b/a"], 8), rng.choice([".jpg", ".png", ".bmp"], 8)
+        names = [stem + end for stem, end in zip(stems, ends, strict=True)]
+        assert len({file.lower() for file in file_names(names)}) == len(set(names))
 
 
 def maps_of(root, results, action, *overrides):
@@ -54,10 +66,35 @@ def test_figures_are_of_all_pixels_in_whatever_order_they_come(tmp_path):
     assert maps.columns["changed_pixels"] == ["8", *(str(int(one.sum())) for one in truth[1:])]
     with Image.open(tmp_path / "evaluate" / "prediction" / "test0.png") as written:
         assert np.array_equal(np.asarray(written), said[0])
-    maps.write_sheet(tmp_path / "sheet.png", "title")
+    maps.write_sheet(tmp_path / "sheet.png", "title", [Verdict.of(0.7, 0.5)] * 5)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 5 * 100
     assert maps.mask_errors == []
+
+
+def test_the_sheet_gets_verdicts_labels_and_what_has_no_score(tmp_path, monkeypatch):
+    """The masks of 0 and 3 are empty; 1 escapes although its change was marked, 4 cannot be read."""
+    root = draw(tmp_path / "pairs")
+    maps, _ = maps_of(root, tmp_path, "evaluate")
+    truth = truth_of(root)
+    maps(np.arange(4), truth[:4])
+    (root / "A" / "test4.png").write_bytes(b"")
+    verdicts = [Verdict.of(score, 0.6) for score in (0.9, 0.55, 0.8, 0.1)] + [Verdict.of(np.nan, 0.6, "it is empty")]
+    drawn, draw_sheet = [], maps_module.mask_sheet
+    monkeypatch.setattr(maps_module, "mask_sheet", lambda pairs, *rest: drawn.extend(pairs) or draw_sheet(pairs, *rest))
+    maps.write_sheet(tmp_path / "sheet.png", "title", verdicts)
+    said = [(one.pair.name, one.label, one.verdict, one.score, one.error) for one in drawn]
+    assert said == [
+        ("test1.png", "CHANGED", "PASS", 0.55, ""),
+        ("test0.png", "PASS", "FAIL", 0.9, ""),
+        ("test4.png", "CHANGED", "ERROR", None, "it is empty"),
+        ("test2.png", "CHANGED", "FAIL", 0.8, ""),
+        ("test3.png", "PASS", "PASS", 0.1, ""),
+    ]
+    lost, golden = drawn[2].pair, np.asarray(Image.open(root / "B" / "test4.png")).transpose(2, 0, 1)
+    assert (lost.sample == 128).all() and np.array_equal(lost.golden, golden)
+    assert (lost.prediction == 255).all() and np.array_equal(lost.truth, truth[4])
+    assert np.array_equal(drawn[0].pair.prediction, truth[1]) and maps.pixels.pixels == 4 * 32 * 32
 
 
 def test_what_inference_knows(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from goldenpair.data.lists import read_split
-from goldenpair.data.masks import Masks, decode_mask, masks_of
+from goldenpair.data.masks import Masks, decode_mask, masks_of, resize_mask
 from goldenpair.errors import DataError
 from goldenpair.specs.segment import IGNORED, MaskRule
 from masked_pairs import draw, save, spec_of
@@ -82,7 +82,59 @@ def test_colours_and_jpegs_are_no_masks(tmp_path):
         decode_mask(str(tmp_path / "mask.png"), rule())
 
 
-def test_masks_of_a_table_are_resized_to_the_nearest(tmp_path):
+def resized_by_loops(mask, size):
+    """Made smaller each source pixel votes where its centre lies; made larger each target pixel asks at its centre."""
+    height, width = mask.shape
+    votes = [[[] for _ in range(size)] for _ in range(size)]
+    rows = [((y + 0.5) * size / height, y) for y in range(height)]
+    columns = [((x + 0.5) * size / width, x) for x in range(width)]
+    if height <= size:
+        rows = [(y, int((y + 0.5) * height / size)) for y in range(size)]
+    if width <= size:
+        columns = [(x, int((x + 0.5) * width / size)) for x in range(size)]
+    for top, y in rows:
+        for left, x in columns:
+            votes[int(top)][int(left)].append(int(mask[y, x]))
+    out = np.empty((size, size), np.uint8)
+    for y, x in np.ndindex(size, size):
+        changes = [one for one in votes[y][x] if one not in (0, IGNORED)]
+        out[y, x] = max(changes) if changes else 0 if 0 in votes[y][x] else IGNORED
+    return out
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((16, 16), 4), ((13, 17), 5), ((9, 7), 8), ((8, 8), 8), ((4, 5), 16), ((1, 30), 7), ((48, 3), 32)],
+)
+def test_a_resized_mask_is_what_plain_loops_make(shape, size):
+    rng = np.random.default_rng(size)
+    for share in (0.02, 0.3, 0.9):
+        mask = np.where(rng.random(shape) < share, rng.choice([1, 2, IGNORED], shape), 0).astype(np.uint8)
+        found = resize_mask(mask, size)
+        assert found.dtype == np.uint8 and np.array_equal(found, resized_by_loops(mask, size))
+
+
+def test_masks_of_the_right_size_stay_as_they_are():
+    mask = np.random.default_rng(0).choice(np.uint8([0, 1, 5, IGNORED]), (16, 16))
+    assert np.array_equal(resize_mask(mask, 16), mask)
+
+
+@pytest.mark.parametrize("size", [16, 48, 64, 250])
+@pytest.mark.parametrize("side", [1, 3])
+def test_no_small_defect_vanishes_wherever_it_is(size, side):
+    for place in range(0, 256 - side, 5):
+        mask = np.zeros((256, 256), np.uint8)
+        mask[place : place + side, 255 - place - side : 255 - place] = 1
+        found = resize_mask(mask, size)
+        assert 1 <= (found == 1).sum() <= side**2 and found.max() == 1
+
+
+def test_what_is_left_out_stays_only_where_nothing_else_is():
+    mask = np.uint8([[255, 255, 255, 0], [255, 255, 255, 255], [255, 2, 0, 0], [1, 255, 0, 0]])
+    assert resize_mask(mask, 2).tolist() == [[255, 0], [2, 0]]
+
+
+def test_masks_of_a_table_are_resized(tmp_path):
     root = draw(tmp_path)
     files = spec_of(root).pairs.test_dataset
     table = read_split(files)
@@ -90,7 +142,7 @@ def test_masks_of_a_table_are_resized_to_the_nearest(tmp_path):
     found = masks.read(np.array([4, 0, 1]))
     assert found.shape == (3, 16, 16) and not found[1].any() and set(np.unique(found)) == {0, 1}
     whole = np.asarray(Image.open(root / "label" / "test4.png"))
-    assert np.array_equal(found[0], whole[1::2, 1::2] // 255)  # of two pixels Pillow takes the second
+    assert np.array_equal(found[0], resized_by_loops(whole // 255, 16))
     assert masks.read(np.array([], np.int64)).shape == (0, 16, 16)
 
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goldenpair import overlays
 from goldenpair.overlays import (
     BAR,
     TILE,
+    JudgedPair,
     MaskedPair,
-    kind_of,
+    marking,
     mask_picture,
     mask_sheet,
     overlay,
@@ -36,6 +38,10 @@ def square(top: int, left: int, side: int = 10, size: int = 64) -> np.ndarray:
 def pair(prediction: np.ndarray, truth: np.ndarray | None, name: str = "b1.png") -> MaskedPair:
     size = prediction.shape[0]
     return MaskedPair(name, flat((200, 200, 200), size), flat((0, 60, 60), size), prediction, truth)
+
+
+def judged(given: MaskedPair, label: str = "CHANGED", verdict: str = "FAIL", score: float = 0.75) -> JudgedPair:
+    return JudgedPair(given, label, verdict, score)
 
 
 def at(picture: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
@@ -95,19 +101,30 @@ def test_outlines_stop_at_the_edge():
     assert at(picture, ORANGE).sum() == 12 * 12 - 10 * 10
 
 
-@pytest.mark.parametrize("judged", [True, False])
-def test_a_pair_side_by_side(judged):
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_pair_side_by_side(drawn):
     prediction, truth = square(5, 5), square(30, 30, 20)
-    given = pair(prediction, truth if judged else None)
+    given = pair(prediction, truth if drawn else None)
     page = np.asarray(pair_picture(given, BINARY))
-    columns = [page[:, start : start + 64] for start in range(0, page.shape[1], 64 + BAR)]
-    assert page.shape == (64, (5 if judged else 4) * (64 + BAR) - BAR, 3)
+    side = 3 * 64  # the least multiple that is as large as a tile
+    columns = [page[:, start : start + side] for start in range(0, page.shape[1], side + BAR)]
+    assert page.shape == (side, (5 if drawn else 4) * (side + BAR) - BAR, 3)
     assert (columns[0] == 200).all() and (columns[1] == (0, 60, 60)).all()
-    assert np.array_equal(columns[2][..., 0], 255 * prediction)
-    if judged:
-        assert np.array_equal(columns[3][..., 0], 255 * truth)
-    assert np.array_equal(columns[-1], np.asarray(overlay(given)))
-    assert (page[:, 64 : 64 + BAR] == 128).all()
+    assert np.array_equal(columns[2][..., 0], np.kron(255 * prediction, np.ones((3, 3))))
+    if drawn:
+        assert np.array_equal(columns[3][..., 0], np.kron(255 * truth, np.ones((3, 3))))
+    assert (page[:, side : side + BAR] == 128).all()
+
+
+@pytest.mark.parametrize(("size", "shown"), [(16, 192), (32, 192), (80, 240), (192, 192), (256, 256)])
+def test_small_pictures_are_enlarged_so_that_an_outline_hides_little(size, shown):
+    given = pair(square(8, 8, 2, size), square(4, 4, 1, size))
+    page = pair_picture(given, BINARY)
+    assert page.height == shown
+    drawn = np.asarray(page)[:, -shown:]
+    times = shown // size
+    assert (drawn == BLUE).all(-1).sum() == (times + 4) ** 2 - times**2  # 2 pixels around what is true
+    assert (drawn[4 * times : 5 * times, 4 * times : 5 * times] == 200).all()
 
 
 def counted(right: int, missed: int, false: int) -> Confusion:
@@ -127,17 +144,26 @@ PAIRS = {
 
 
 def test_what_became_of_a_pair():
-    kinds = [kind_of(one) for one in PAIRS.values()]
-    wanted = ["found", "missed", "found", "no change", "missed", "false change", "found", "false change"]
-    assert kinds == wanted  # a prediction beside the change does not find it
+    marks = [marking(one) for one in PAIRS.values()]
+    wanted = ["found", "not found", "found", "no change", "elsewhere", "false change", "found", "false change"]
+    assert marks == wanted  # a prediction beside the change does not find it
 
 
 def named(limit: int) -> list[str]:
     names = list(PAIRS)
-    return [names[row] for row in pairs_worth_seeing(list(PAIRS.values()), limit)]
+    return [names[row] for row in pairs_worth_seeing(list(PAIRS.values()), ["right"] * len(names), limit)]
 
 
-def test_the_sheet_begins_with_what_was_missed_and_what_is_false():
+def test_the_sheet_begins_with_wrong_verdicts_and_with_what_has_none():
+    """Whatever the masks are like: the largest first, a third of the limit each, and all that have no score."""
+    found = [counted(9, 1, 0), counted(0, 7, 0), counted(5, 9, 0), counted(0, 0, 3), counted(0, 0, 8)] * 2
+    kinds = ["right", "escape", "escape", "false call", "false call", "right", "right", "error", "error", "escape"]
+    assert pairs_worth_seeing(found, kinds) == [2, 1, 9, 4, 3, 7, 8, 6, 5, 0]
+    assert pairs_worth_seeing(found, kinds, 3) == [2, 4, 7, 8, 6]
+    assert pairs_worth_seeing(found, ["error"] * 10, 4) == [0, 1, 2, 3]
+
+
+def test_the_sheet_goes_on_with_what_was_missed_and_what_is_false():
     wanted = ["missed, large", "missed, small", "false, large", "false, small"]
     assert named(8) == [*wanted, "found badly", "found", "found well", "quiet"]
     assert named(5) == ["missed, large", "false, large", "found badly", "found", "quiet"]
@@ -148,15 +174,20 @@ def test_the_sheet_begins_with_what_was_missed_and_what_is_false():
 def test_no_pair_comes_twice_and_no_more_than_wanted(limit):
     rng = np.random.default_rng(limit)
     found = [Confusion(rng.integers(0, 3, (2, 2))) for _ in range(40)]
-    rows = pairs_worth_seeing(found, limit)
+    rows = pairs_worth_seeing(found, ["right"] * 40, limit)
     assert len(rows) == len(set(rows)) == limit
-    assert pairs_worth_seeing([], limit) == []
+    assert pairs_worth_seeing([], [], limit) == []
     if limit >= 4:
-        assert {"missed", "false change"} <= {kind_of(found[row]) for row in rows}
+        marks = {marking(found[row]) for row in rows}
+        assert "false change" in marks and marks & {"elsewhere", "not found"}
+    kinds = rng.choice(["right", "escape", "false call", "error"], 40).tolist()
+    rows = pairs_worth_seeing(found, kinds, limit)
+    errors = [row for row in rows if kinds[row] == "error"]
+    assert len(rows) == len(set(rows)) <= limit + len(errors) and len(errors) == min(limit, kinds.count("error"))
 
 
 def test_a_sheet_has_a_line_for_each_pair():
-    pairs = [pair(square(5, 5), square(30, 30)), pair(square(5, 5), square(5, 5)), pair(square(5, 5), square(0, 0, 0))]
+    pairs = [judged(pair(square(5, 5), truth)) for truth in (square(30, 30), square(5, 5), square(0, 0, 0))]
     one, all_of_them = (mask_sheet(some, BINARY, "Boards") for some in (pairs[:1], pairs))
     assert all_of_them.size[0] == one.size[0] >= 5 * TILE
     assert all_of_them.size[1] - one.size[1] == 2 * (TILE + 6)
@@ -164,20 +195,63 @@ def test_a_sheet_has_a_line_for_each_pair():
     assert at(one, (0, 60, 60)).sum() > 0.9 * TILE**2
 
 
-def text_colours(one: MaskedPair) -> set[tuple[int, int, int]]:
-    said = np.asarray(mask_sheet([one], BINARY, "Boards"))[56:, -300:].reshape(-1, 3)
-    return {tuple(map(int, colour)) for colour in np.unique(said, axis=0)}
+def said_of(one: JudgedPair, monkeypatch) -> list[tuple[str, tuple[int, int, int]]]:
+    lines = []
+    monkeypatch.setattr(overlays, "draw_page", lambda title, headings, given, tile: lines.extend(given))
+    mask_sheet([one], BINARY, "Boards")
+    return list(lines[0].said)
 
 
-def test_mistakes_are_in_colour():
-    missed, false, found = (
-        text_colours(pair(square(5, 5), truth)) for truth in (square(30, 30), square(0, 0, 0), square(5, 5))
-    )
-    assert (200, 0, 0) in missed and (200, 120, 0) in false
-    assert all(max(colour) == min(colour) for colour in found)
+RED, AMBER, PURPLE = (200, 0, 0), (200, 120, 0), (120, 0, 160)
 
 
-def test_without_truth_there_is_no_column_for_it():
-    with_truth, without = (mask_sheet([pair(square(5, 5), one)], BINARY, "a") for one in (square(5, 5), None))
-    assert with_truth.size[0] - without.size[0] == TILE + 2 + 6
+@pytest.mark.parametrize(
+    ("label", "verdict", "colour", "second"),
+    [
+        ("CHANGED", "PASS", RED, "ESCAPE; labelled CHANGED"),
+        ("PASS", "FAIL", AMBER, "FALSE CALL; labelled PASS"),
+        ("CHANGED", "FAIL", None, "labelled CHANGED"),
+        ("PASS", "PASS", None, "labelled PASS"),
+    ],
+)
+@pytest.mark.parametrize("truth", [square(30, 30), square(5, 5), square(0, 0, 0)])
+def test_only_wrong_verdicts_are_in_colour(label, verdict, colour, second, truth, monkeypatch):
+    said = said_of(judged(pair(square(5, 5), truth), label, verdict, 0.50061), monkeypatch)
+    assert [text for text, _ in said[:2]] == [f"score 0.5006  {verdict}", second]
+    coloured = {one for _, one in said if max(one) != min(one)}
+    assert coloured == ({colour} if colour else set())
+    assert all(max(one) == min(one) for _, one in said[2:])
+
+
+@pytest.mark.parametrize(
+    ("prediction", "truth", "words"),
+    [
+        (square(5, 5), square(5, 5), ["IoU 1.000", "100 of 100 changed pixels, 0 false ones"]),
+        (square(5, 5), square(30, 30), ["marked, but not where it changed", "0 of 100 changed pixels, 100 false ones"]),
+        (square(0, 0, 0), square(30, 30), ["changed, but nothing is marked", "0 of 100 changed pixels, 0 false ones"]),
+        (square(5, 5), square(0, 0, 0), ["marked where nothing changed", "0 of 0 changed pixels, 100 false ones"]),
+        (
+            square(0, 0, 0),
+            square(0, 0, 0),
+            ["nothing changed, nothing is marked", "0 of 0 changed pixels, 0 false ones"],
+        ),
+    ],
+)
+def test_how_the_mask_was_found_is_told_apart_from_the_verdict(prediction, truth, words, monkeypatch):
+    said = said_of(judged(pair(prediction, truth)), monkeypatch)
+    assert [text for text, _ in said[2:]] == [*words, "b1.png"]
+
+
+def test_a_pair_without_a_score_tells_why(monkeypatch):
+    nothing = np.full((64, 64), 255, np.uint8)
+    one = JudgedPair(pair(nothing, square(5, 5)), "CHANGED", "ERROR", None, "A/b1.png: " + "it is cut off " * 30)
+    page = np.asarray(mask_sheet([one], BINARY, "Boards"))
+    assert (page == ORANGE).all(-1).sum() == 0 and (page == 128).all(-1).sum() >= 0.99 * TILE**2
+    said = said_of(one, monkeypatch)
+    assert said[:2] == [("no score  ERROR", PURPLE), ("labelled CHANGED", PURPLE)] and len(said) == 8
+    assert said[2][0].startswith("A/b1.png: it is cut off") and said[-1][0] == "b1.png"
+    assert all(len(text) <= 44 for text, _ in said)
+
+
+def test_an_empty_sheet_has_a_title():
     assert mask_sheet([], BINARY, "nothing").size[1] > 0

@@ -17,6 +17,7 @@ from goldenpair.report import (
     contact_sheet,
     cutoff_table,
     kpi_table,
+    outcome,
     pixel_table,
     rows_worth_seeing,
 )
@@ -149,6 +150,20 @@ def metrics_by_hand(**changes):
     """4 good parts and 4 defects at cutoff 1: 3 captured, 1 false call; all captured at the price of 2."""
     score = np.float32([0.1, 0.2, 0.5, 1.5, 0.4, 2, 3, 4])
     return measure(changes.get("score", score), changes.get("defect", np.arange(8) >= 4), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("score", "defects", "said"),
+    [
+        ([0.4, 2], 1, "cutoff 1: 0 false calls of 1 good part, 0 escapes of 1 defect"),
+        ([2, 0.4], 1, "cutoff 1: 1 false call of 1 good part, 1 escape of 1 defect"),
+        ([2, 3, 0.1, 0.4, 2], 2, "cutoff 1: 2 false calls of 3 good parts, 1 escape of 2 defects"),
+        ([2, np.nan, 0.1, np.nan], 1, "cutoff 1: 1 false call of 2 good parts, 0 escapes of 0 defects, 2 ERROR"),
+    ],
+)
+def test_the_outcome_in_a_line(score, defects, said):
+    score = np.float32(score)
+    assert outcome(measure(score, np.arange(len(score)) >= len(score) - defects, 1.0)) == said
 
 
 def cells(table) -> dict[str, list[str]]:

@@ -115,10 +115,10 @@ def test_evaluate_measures_pairs_and_pixels(root, evaluated):
 def test_every_pair_gets_its_pictures(evaluated):
     """TAO's default leaves out 15 of 16, and names them test0.png.jpg."""
     names = {f"test{number}.png" for number in range(7)}
-    for folder, columns in (("prediction", 1), ("combined_visualisation", 5)):
+    for folder, columns, side in (("prediction", 1, 32), ("combined_visualisation", 5, 192)):
         files = list((evaluated.folder / folder).iterdir())
         assert {path.name for path in files} == names
-        assert {values(path).shape[1] // 32 for path in files} == {columns}
+        assert {values(path).shape[1] // side for path in files} == {columns}
     assert (evaluated.folder / "contact_sheet.png").is_file()
     with Image.open(evaluated.folder / "prediction" / "test1.png") as image:
         assert image.mode == "P" and image.getpalette()[:6] == [0, 0, 0, 255, 255, 255]
@@ -147,7 +147,7 @@ def test_inference_needs_no_masks_and_finds_the_same(root, model, evaluated, tmp
         both = [folder / "prediction" / row["object_name"] for folder in (evaluated.folder, result.csv_path.parent)]
         assert np.array_equal(values(both[0]), values(both[1]))
     wide = values(result.csv_path.parent / "combined_visualisation" / "test1.png").shape[1]
-    assert wide // 32 == 4  # no truth
+    assert wide // 192 == 4  # no truth
 
 
 def test_a_pair_that_cannot_be_read_is_an_error_and_has_no_map(root, model, tmp_path):

@@ -158,7 +158,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
             sheet = new("contact_sheet.png")
             if maps:
-                maps.write_sheet(sheet, outcome(metrics))
+                maps.write_sheet(sheet, outcome(metrics), verdicts)
             else:
                 evaluation_sheet(sheet, inspector, table, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)

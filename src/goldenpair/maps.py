@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,16 @@ from goldenpair.data.cache import Pictures
 from goldenpair.data.masks import masks_of
 from goldenpair.data.table import Layout, PairTable, part_pictures
 from goldenpair.data.threads import Threads
-from goldenpair.overlays import MaskedPair, mask_sheet, pair_picture, pairs_worth_seeing, palette
+from goldenpair.overlays import UNKNOWN, JudgedPair, MaskedPair, mask_sheet, pair_picture, pairs_worth_seeing, palette
 from goldenpair.pixels import Confusion, PixelMetrics
+from goldenpair.report import kind_of
 from goldenpair.run import Run, whole_file
 from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.segment import IGNORED
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
+
+if TYPE_CHECKING:
+    from goldenpair.inspection import Verdict
 
 PREDICTIONS, COMBINED = "prediction", "combined_visualisation"
 _KPI = ("acc", "miou", "mf1", "mprecision", "mrecall")
@@ -70,20 +76,36 @@ class ClassMaps:
 
     def _pair(self, row: int, classes: NDArray[np.uint8], truth: NDArray[np.uint8] | None) -> MaskedPair:
         files = (self._parts.sample[row], self._parts.golden(np.array([row]))[0])
-        sample, golden = (self._pictures.read(one)[0] for one in files)
+        sample, golden = (self._picture(int(one[0])) for one in files)
         return MaskedPair(self._table.cells["object_name"][row], sample, golden, classes, truth)
 
-    def write_sheet(self, path: Path, title: str) -> None:
-        """A page of the pairs that a person should look at first, as PNG; only where masks were read."""
-        assert self._masks is not None
-        rows = sorted(self._of_rows)
-        chosen = [rows[place] for place in pairs_worth_seeing([self._of_rows[row] for row in rows])]
-        pairs = []
-        for row in chosen:
-            with Image.open(self._folder / PREDICTIONS / self._names[row]) as image:
-                pairs.append(self._pair(row, np.asarray(image), self._masks.read(np.array([row]))[0]))
+    def _picture(self, number: int) -> NDArray[np.uint8]:
+        pixels = self._pictures.read(np.array([number]))[0]
+        return np.full_like(pixels, UNKNOWN) if number in self._pictures.errors else pixels
+
+    def write_sheet(self, path: Path, title: str, verdicts: Sequence["Verdict"]) -> None:
+        """A page of the pairs that a person should look at first, as PNG; only where masks were read.
+
+        `verdicts` are those of all rows of the table; rows without a class map have ERROR.
+        """
+        labels, none = self._table.cells["label"], Confusion.empty(self._classes)
+        kinds = [kind_of(label, one.verdict) for label, one in zip(labels, verdicts, strict=True)]
+        found = [self._of_rows.get(row, none) for row in range(len(verdicts))]
+        pairs = [
+            JudgedPair(self._kept(row), labels[row], verdicts[row].verdict, verdicts[row].score, verdicts[row].error)
+            for row in pairs_worth_seeing(found, kinds)
+        ]
         told = ", ".join(f"{name.removeprefix('test_')} {value:.3f}" for name, value in self.kpi.items())
         mask_sheet(pairs, self._colours, f"{title}; pixels: {told}").save(path, "PNG")
+
+    def _kept(self, row: int) -> MaskedPair:
+        """A pair with its mask and with the class map that was written; IGNORED throughout if none was."""
+        assert self._masks is not None
+        truth = self._masks.read(np.array([row]))[0]
+        if row not in self._of_rows:
+            return self._pair(row, np.full_like(truth, IGNORED), truth)
+        with Image.open(self._folder / PREDICTIONS / self._names[row]) as image:
+            return self._pair(row, np.asarray(image), truth)
 
     @property
     def pixels(self) -> PixelMetrics | None:
@@ -120,9 +142,15 @@ def segments(spec: NetworkSpec) -> bool:
 
 def file_names(names: Sequence[str]) -> list[str]:
     """Names of PNG files without folders for pictures of these names: each its own, also where case does not count."""
-    stems = [re.sub(r"[\\/:]+", "_", os.path.splitext(os.path.normpath(name))[0]).lstrip("._") for name in names]
-    first: dict[str, str] = {}
-    return [
-        f"{stem}.png" if first.setdefault(stem.lower(), name) == name else f"{stem}_{row + 1}.png"
-        for row, (stem, name) in enumerate(zip(stems, names, strict=True))
-    ]
+    files, used = dict[str, str](), set[str]()
+    for row, name in enumerate(names):
+        if name in files:
+            continue
+        stem = file = re.sub(r"[\\/:]+", "_", os.path.splitext(os.path.normpath(name))[0]).lstrip("._")
+        number = row
+        while file.lower() in used:
+            number += 1
+            file = f"{stem}_{number}"
+        used.add(file.lower())
+        files[name] = f"{file}.png"
+    return [files[name] for name in names]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
-_COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
+COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0, 160), "right": (70, 70, 70)}
+"""Of what was said of a part, by `kind_of`."""
 
 
 def kpi_table(metrics: Metrics) -> Table:
@@ -118,11 +119,16 @@ class SheetRow:
 
     @property
     def kind(self) -> str:
-        if self.verdict == "ERROR":
-            return "error"
-        if self.label and (self.label == "PASS") != (self.verdict == "PASS"):
-            return "escape" if self.verdict == "PASS" else "false call"
-        return "right"
+        return kind_of(self.label, self.verdict)
+
+
+def kind_of(label: str, verdict: str) -> str:
+    """What a verdict is to a label, which may be empty: `error`, `escape`, `false call` or `right`."""
+    if verdict == "ERROR":
+        return "error"
+    if label and (label == "PASS") != (verdict == "PASS"):
+        return "escape" if verdict == "PASS" else "false call"
+    return "right"
 
 
 def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int = 24) -> list[int]:
@@ -153,8 +159,8 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
         Line(
             [[Image.fromarray(one.transpose(1, 2, 0)) for one in lights] for lights in (row.golden, row.sample)],
             [
-                (f"{row.score:.4g}  {row.verdict}", _COLOURS[row.kind]),
-                (f"{row.kind if row.kind == 'right' else row.kind.upper()}; labelled {row.label}", _COLOURS[row.kind]),
+                (f"{row.score:.4g}  {row.verdict}", COLOURS[row.kind]),
+                (f"{row.kind if row.kind == 'right' else row.kind.upper()}; labelled {row.label}", COLOURS[row.kind]),
                 (row.name, GREY),
             ],
         )
@@ -202,12 +208,17 @@ def evaluation_sheet(
 
 
 def outcome(metrics: Metrics) -> str:
-    """False calls and escapes at the cutoff, in one line."""
+    """False calls and escapes at the cutoff, and how many parts have no verdict, in one line."""
     point = metrics.point
     return (
-        f"cutoff {short(point.cutoff)}: {point.false_calls.count} false calls of {point.false_calls.of} good parts, "
-        f"{point.escapes.count} escapes of {point.escapes.of} defects"
+        f"cutoff {short(point.cutoff)}: {_several(point.false_calls.count, 'false call')} of "
+        f"{_several(point.false_calls.of, 'good part')}, {_several(point.escapes.count, 'escape')} of "
+        f"{_several(point.escapes.of, 'defect')}{f', {metrics.errors} ERROR' if metrics.errors else ''}"
     )
+
+
+def _several(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from goldenpair.data.decoding import decode_values
 from goldenpair.data.lists import MASK_COLUMN
@@ -33,8 +32,26 @@ def decode_mask(path: str, rule: MaskRule) -> NDArray[np.uint8]:
     return values // 255 if rule.transform == "norm" else values
 
 
+def resize_mask(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Classes, uint8 [H, W], as uint8 [size, size]. No change gets lost, however small it is.
+
+    Made smaller, a pixel stands for all pixels whose centres lie in it: it has the highest class of change among them,
+    else 0, and IGNORED only where all of them have. Made larger, the nearest pixel counts. Height and width are
+    treated each by itself.
+    """
+    order = mask + np.uint8(1)  # IGNORED becomes 0, below no change, and that is below every change
+    for axis, length in enumerate(mask.shape):
+        places = 2 * np.arange(max(size, length)) + 1
+        if length > size:
+            starts = np.searchsorted(places * size // (2 * length), np.arange(size))
+            order = np.maximum.reduceat(order, starts, axis=axis)
+        else:
+            order = order.take(places * length // (2 * size), axis=axis)
+    return order - np.uint8(1)
+
+
 class Masks:
-    """The masks of a table by row, decoded whenever they are asked for, `size` x `size` (nearest neighbour).
+    """The masks of a table by row, decoded whenever they are asked for, `size` x `size` as `resize_mask` makes them.
 
     `errors` tells for every row whose mask could not be decoded why; such a mask is IGNORED throughout.
     """
@@ -53,11 +70,10 @@ class Masks:
 
     def _one(self, row: int) -> NDArray[np.uint8]:
         try:
-            mask = Image.fromarray(decode_mask(self.paths[row], self._rule))
+            return resize_mask(decode_mask(self.paths[row], self._rule), self.size)
         except DataError as error:
             self.errors[row] = str(error)
             return np.full((self.size, self.size), IGNORED, np.uint8)
-        return np.asarray(mask.resize((self.size, self.size), Image.Resampling.NEAREST))
 
 
 def masks_of(table: PairTable, files: SplitFiles, size: int, workers: int) -> Masks | None:
