@@ -358,7 +358,7 @@ def test_sizes_that_are_not_the_models_are_refused(ready):
 
 def test_a_checkpoint_of_another_shape_is_refused(ready, file):
     spec = ready()
-    with pytest.raises(CheckpointError, match="image height and width: trained with"):
+    with pytest.raises(CheckpointError, match="dataset.image_height: trained with 8, the spec says 9"):
         export(spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"image_height": 9})}))
     assert not file.exists()
 

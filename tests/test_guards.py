@@ -24,7 +24,7 @@ LAYERS = [
     {"specs"},
     {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
     {"tasks"},
-    {"checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
+    {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"deployment", "deepstream", "onnx_writing", "exporting"},
     {"inspection", "report", "overlays", "maps", "importing", "listing"},
     {"actions"},

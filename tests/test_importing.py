@@ -172,7 +172,10 @@ NEITHER = {
     [
         ({"state_dict": b"\x00\x01", "state_dict_encrypted": True}, "it is encrypted, which only NVIDIA's tools"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(1)}, "state_dict_encrypted": 1}, "it is encrypted"),
-        ({"state_dict": VIT}, r"its backbone \(class token \[1, 1, 384\], 0 blocks\) is none of fan_tiny_8_p4_hybrid"),
+        (
+            {"state_dict": VIT},
+            r"its backbone \(class token \[1, 1, 384\], 0 blocks\) is none of fan_tiny_8_p4_.*FAN's backbones only",
+        ),
         ({"state_dict": NEITHER}, "neither that of task classify nor that of task segment"),
         ({"state_dict": {"layer1.0.weight": torch.ones(1)}}, r"\(layer1.0.weight, ...\) are those of no network"),
         ({"state_dict": {"model.fc1.0.weight": torch.ones(4)}}, "are not those of a SiameseOI network"),
@@ -403,7 +406,23 @@ def test_a_network_for_masks_is_found_and_written(tmp_path):
     assert foreign.advice(spec) == []  # of any size of pictures
     import_checkpoint(foreign, spec, tmp_path / "ours.pth")
     task, found = load_task(read_checkpoint(tmp_path / "ours.pth"))
-    assert found == spec and equal(task.model.state_dict(), spec)
+    learnt = segment(
+        "dataset.segment.img_size=64", "dataset.segment.multi_scale_train=false"
+    )  # TAO trains the last map
+    assert found == learnt and equal(task.model.state_dict(), spec)
+
+
+def test_maps_that_tao_never_trains_are_not_predicted_from(tmp_path):
+    content, wish = taos_segment(), segment("dataset.segment.multi_scale_infer=true")
+    del content["hyper_parameters"]
+    theirs = write(tmp_path / "a.pth", content)
+    with pytest.raises(CheckpointError, match="multi_scale_infer is true, but it holds no spec.* TAO never trains"):
+        load_task(read_checkpoint(theirs), wish)
+    with pytest.raises(CheckpointError, match="TAO never trains"):
+        import_checkpoint(read_foreign(theirs), wish, tmp_path / "ours.pth")
+    import_checkpoint(read_foreign(theirs), segment(), tmp_path / "ours.pth")
+    with pytest.raises(CheckpointError, match="never learnt"):
+        load_task(read_checkpoint(tmp_path / "ours.pth"), wish)
 
 
 def test_a_network_for_masks_is_read_without_an_import(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 import goldenpair
-from goldenpair import DataError, InputError, Inspector, SpecError, checkpoint
+from goldenpair import CheckpointError, DataError, InputError, Inspector, SpecError, checkpoint
 from goldenpair.checkpoint import read_checkpoint
 from goldenpair.cli import main
 from goldenpair.exporting import TOLERANCE
@@ -219,9 +219,26 @@ def test_the_best_checkpoint_can_be_that_of_the_best_masks(root, tmp_path):
         goldenpair.train(spec_of(root, f"results_dir={tmp_path}", *given, "train.checkpointer.monitor=val_auroc"))
 
 
-def test_a_checkpoint_of_the_other_task_is_refused(root, model, tmp_path):
-    with pytest.raises(InputError, match="does not fit the spec"):
+def test_a_checkpoint_of_other_classes_is_refused(root, model, tmp_path):
+    with pytest.raises(InputError, match=r"of dataset\.segment\.num_classes 2, and the spec is of .*num_classes 3;"):
         run("inference", root, tmp_path, model, "dataset.segment.num_classes=3")
+
+
+def test_maps_that_never_learnt_are_not_predicted_from(root, tmp_path):
+    given = [f"results_dir={tmp_path}", "dataset.segment.multi_scale_train=false"]
+    made = goldenpair.train(spec_of(root, *given, action="train"))
+    with pytest.raises(CheckpointError, match="multi_scale_infer is true, but its coarse maps"):
+        run("evaluate", root, tmp_path, made.checkpoint, "dataset.segment.multi_scale_infer=true")
+
+
+def test_an_exported_model_keeps_the_maps_that_it_was_proved_with(root, model, tmp_path):
+    wish = [f"results_dir={tmp_path}", f"export.checkpoint={model}", f"export.onnx_file={tmp_path / 'model.onnx'}"]
+    made = goldenpair.export(spec_of(root, *wish, action="export"))
+    assert made.note.class_names == ["no change", "class 1"]
+    scale = "dataset.segment.multi_scale_infer"
+    with pytest.raises(CheckpointError, match=f"{scale}: exported with False, the spec says True"):
+        run("evaluate", root, tmp_path, tmp_path / "model.onnx", f"{scale}=true")
+    assert run("evaluate", root, tmp_path, tmp_path / "model.onnx", f"{scale}=false").metrics.parts == 7
 
 
 def test_the_command_line_runs_it(trained, model, tmp_path, capsys):

@@ -135,7 +135,7 @@ def test_a_checkpoint_of_another_network_is_named_not_loaded(spec_of):
 @pytest.mark.parametrize(
     ("override", "fact"),
     [
-        ("dataset.image_width=20", "image height and width"),
+        ("dataset.image_width=20", "dataset.image_width: trained with"),
         ("dataset.input_map={WhiteLight: 0, SolderLight: 1}", "dataset.input_map"),
         ("dataset.augmentation_config.rgb_input_std=[1, 1, 1]", "rgb_input_std"),
     ],

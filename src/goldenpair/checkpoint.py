@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from goldenpair import __version__
-from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, RunError, SpecError, first_few, first_line
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Task, create_task
+from goldenpair.trained import refuse_other_pictures, refuse_unlearnt
 
 V = TypeVar("V")
 _OURS, _SUM = "goldenpair", "crc32"
@@ -132,16 +132,17 @@ def stamp(spec: NetworkSpec) -> dict[str, Any]:
 def load_task(checkpoint: Checkpoint, spec: NetworkSpec | None = None) -> tuple[Task, NetworkSpec]:
     """The task of `spec`, or else of the checkpoint's own spec, with the checkpoint's weights, ready to score.
 
-    Raises CheckpointError if there is no spec, or if it asks for another network or other pictures than the
-    checkpoint was trained with.
+    Raises CheckpointError if there is no spec, or if it asks for another network, for other pictures or for more
+    than the checkpoint was trained with.
     """
     chosen = spec or checkpoint.spec
     if chosen is None:
         raise CheckpointError(
             f"checkpoint {checkpoint.path}: it holds no spec, as TAO's do not; give the spec file too"
         )
-    if spec is not None:
-        refuse_other_pictures(f"checkpoint {checkpoint.path}", checkpoint.spec, spec)
+    source = f"checkpoint {checkpoint.path}"
+    refuse_other_pictures(source, checkpoint.spec, chosen)
+    refuse_unlearnt(source, checkpoint.spec, chosen)
     task = create_task(chosen)
     load_weights(task, checkpoint)
     task.model.eval()
@@ -261,35 +262,3 @@ def _checksum(weights: Mapping[str, Tensor]) -> int:
         raw = weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         found = zlib.crc32(raw.numpy().data, found)
     return found
-
-
-def refuse_other_pictures(source: str, trained: NetworkSpec | None, spec: NetworkSpec) -> None:
-    """A network fed with other lights or another normalisation than in training still gives scores: wrong ones.
-
-    `trained` is the spec that the model in `source` was trained with; TAO's checkpoints hold none. Raises
-    CheckpointError.
-    """
-    if trained is None:
-        return
-    if trained.network != spec.network:
-        raise CheckpointError(f"{source}: it is of {trained.network}, not of {spec.network}")
-    then, now = _picture_facts(trained), _picture_facts(spec)
-    different = [
-        f"{name}: trained with {then[name]}, the spec says {now[name]}" for name in then if then[name] != now[name]
-    ]
-    if different:
-        raise CheckpointError(
-            f"{source} was trained on other pictures than the spec describes:\n  " + "\n  ".join(different)
-        )
-
-
-def _picture_facts(spec: NetworkSpec) -> dict[str, object]:
-    layout = Layout.of(spec.pairs)
-    config = spec.pairs.augmentation_config
-    return {
-        "dataset.input_map": list(layout.lights),
-        "image height and width": [layout.height, layout.width],
-        "rows and columns of the joined picture": [layout.rows, layout.columns],
-        "rgb_input_mean": config.rgb_input_mean,
-        "rgb_input_std": config.rgb_input_std,
-    }

@@ -10,12 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from goldenpair.checkpoint import own_spec, refuse_other_pictures
+from goldenpair.checkpoint import own_spec
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError, first_line
 from goldenpair.models.changenet import PairNetwork
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
+from goldenpair.trained import refuse_other_pictures, refuse_other_scores
 
 if TYPE_CHECKING:
     import onnx
@@ -94,7 +95,7 @@ class ExportNote(_Part):
     batch: int | None
     features: int | None
     opset: int
-    class_names: list[str] = ["PASS", "defect"]
+    class_names: list[str]
     pictures: PictureRecipe
     policy: Policy
     proof: Proof
@@ -230,7 +231,7 @@ def is_exported(path: str | Path) -> bool:
 
 
 def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Task, NetworkSpec, Policy]:
-    """The task of an exported model, its spec (or `spec`, which must describe the same pictures) and its policy.
+    """The task of an exported model, its spec (or `spec`, of the same pictures and scores) and its policy.
 
     `path` is the folder or the `.onnx` file in it. Raises CheckpointError if something is missing, was changed, or
     does not belong together.
@@ -244,6 +245,7 @@ def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Ta
     trained = own_spec({"network": note.network, "spec": note.spec}, f"exported model {file}")
     if spec is not None:
         refuse_other_pictures(f"exported model {file}", trained, spec)
+        refuse_other_scores(f"exported model {file}", trained, spec)
     chosen = spec or trained
     network = open_parts(file, note.features) if note.features else open_onnx(file)
     return around(network, chosen, file), chosen, note.policy

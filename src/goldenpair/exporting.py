@@ -105,6 +105,7 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
             batch=network.batch,
             features=features,
             opset=wish.opset_version,
+            class_names=list(task.class_names),
             pictures=PictureRecipe.of(spec),
             policy=Policy(cutoff=cutoff, source=source),
             proof=proof.model_copy(update={"batches": list(BATCHES)}),

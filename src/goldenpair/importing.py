@@ -23,6 +23,7 @@ from goldenpair.specs.load import walk
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
 from goldenpair.tasks import create_task
+from goldenpair.trained import refuse_unlearnt
 from goldenpair.unpickling import ForeignFile, StoredTensor
 
 _PREFIXES = ("model.", "module.", "_orig_mod.")  # of Lightning, of several GPUs, of torch.compile
@@ -264,7 +265,7 @@ def _changenet(
     if not backbone:
         raise CheckpointError(
             f"checkpoint {file}: its backbone (class token {list(token)}, {depth} blocks) is none of "
-            f"{', '.join(SIZES)}; others are not offered yet"
+            f"{', '.join(SIZES)}; import takes FAN's backbones only, training others too"
         )
     width = SIZES[backbone].width
     flat, last = shapes.get("fc1.0.weight", ()), shapes.get("fc1.6.weight", ())
@@ -296,6 +297,7 @@ def import_checkpoint(foreign: Foreign, spec: NetworkSpec, out: Path) -> None:
     Raises SpecError or CheckpointError, and writes nothing, if they do not fit together or if the file exists.
     """
     refuse_existing(out)
+    refuse_unlearnt(f"checkpoint {foreign.path}", None, spec)
     if problems := spec.problems("import"):
         raise SpecError("the spec", problems)
     misfits = [one for one in foreign.compare(spec) if one.state != "fits"]
@@ -303,7 +305,15 @@ def import_checkpoint(foreign: Foreign, spec: NetworkSpec, out: Path) -> None:
         lines = foreign.advice(spec) + first_few([f"{one.name}: {one.state}" for one in misfits])
         raise CheckpointError(f"checkpoint {foreign.path} does not fit the spec:\n  " + "\n  ".join(lines))
     state = {f"{_PREFIXES[0]}{name}": value for name, value in foreign.weights.items()}
-    save({"state_dict": state, **stamp(spec)}, out)
+    save({"state_dict": state, **stamp(_as_learnt(spec))}, out)
+
+
+def _as_learnt(spec: NetworkSpec) -> NetworkSpec:
+    """The spec as TAO trained by it: only the last map of a network for masks has learnt."""
+    if not isinstance(spec, VisualChangenetSpec) or spec.task != "segment":
+        return spec
+    segment = spec.dataset.segment.model_copy(update={"multi_scale_train": False})
+    return spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"segment": segment})})
 
 
 def import_table(parameters: list[Parameter]) -> Table:

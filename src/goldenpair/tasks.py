@@ -66,6 +66,11 @@ class Task(ABC):
     prepare: Preparation
     augment: Augmentation
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of what is told apart: pairs, or pixels where the network gives the class of each."""
+        return "PASS", "defect"
+
     @abstractmethod
     def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Prepared pictures [N, 3, h, w] and the truth -> the loss, and what was found to be compared with the truth.
@@ -256,6 +261,10 @@ class SegmentTask(ChangenetTask):
     all_scales: bool
     """Whether predictions are made of the maps of all scales."""
     classes: int
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return "no change", *(f"class {number}" for number in range(1, self.classes))
 
     def loss(self, sample: Tensor, golden: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.model(sample, golden)

@@ -42,6 +42,7 @@ from goldenpair.seen import Seen, Split
 from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
 from goldenpair.tasks import Task, create_task
+from goldenpair.trained import refuse_other_network, refuse_other_pictures
 
 log = logging.getLogger(__name__)
 
@@ -258,9 +259,11 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
             assert isinstance(backbone, Backbone)
             load_backbone(backbone, spec.pretrained_backbone)
         if pretrained:
-            checkpoints.load_weights(task, checkpoints.read_checkpoint(pretrained))
+            start = checkpoints.read_checkpoint(pretrained)
+            refuse_other_network(f"checkpoint {start.path}", start.spec, spec)
+            checkpoints.load_weights(task, start)
         return None
-    checkpoints.refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
+    refuse_other_pictures(f"checkpoint {resume.path}", resume.spec, spec)
     checkpoints.load_weights(task, resume)  # says clearly what does not fit
     refuse_other_optimiser(resume, task.optimizer())
     run.status(f"Resuming training from checkpoint: {resume.path}")
