@@ -336,8 +336,8 @@ def _check_monitors(spec: NetworkSpec, validation: PairSet) -> None:
     labels = validation.is_defect[validation.readable()]
     one_kind = labels.all() or not labels.any()
     problems = [
-        f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset that can be read; it has "
-        "one kind only"
+        f"train.{section}.monitor: {monitor} needs defects and PASS rows in validation_dataset that can be read; it "
+        "has one kind only"
         for section, monitor in spec.train.watched.items()
         if monitor in ("val_far", "val_auroc") and one_kind
     ]

@@ -42,7 +42,7 @@ class DecodeHead(Section):
     in_index: list[int] = option([0, 1, 2, 3], "Which of the four maps to use")
     feature_strides: list[int] = option(
         [4, 8, 16, 16],
-        "Strides of the four maps: the backbone's own count; wrong ones are said, unless they are the default",
+        "Strides of the maps: the backbone's own count; wrong ones are said, if not the default",
     )
     align_corners: bool = option(False, "Align corners when maps are resized", no_effect="it is always false")
     decoder_params: dict[str, int] = option({"embed_dim": 256}, "embed_dim is the decoder's width")

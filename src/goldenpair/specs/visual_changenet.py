@@ -1,7 +1,7 @@
 """The spec of `visual_changenet` (pairs classified or segmented): TAO's fields and defaults, and ours beside them.
 
-The section `model` is in `changenet_model`, what only task segment reads in `segment`, what is known of backbones by their
-names in `backbones`.
+The section `model` is in `changenet_model`, what only task segment reads in `segment`, what is known of backbones by
+their names in `backbones`.
 """
 
 from pathlib import Path
