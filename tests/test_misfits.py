@@ -12,7 +12,7 @@ CLASSIFY = {
     "results_dir": "r",
     "model": {"classify": {"difference_module": "learnable"}},
     "train": {"classify": {"loss": "ce"}},
-    "dataset": {"classify": {"train_dataset": SPLIT, "validation_dataset": SPLIT}},
+    "dataset": {"classify": {"train_dataset": SPLIT, "validation_dataset": SPLIT, "num_input": 1}},
 }
 SEGMENT = {"task": "segment", "results_dir": "r", "dataset": {"segment": {"root_dir": "pictures"}}}
 
@@ -42,7 +42,7 @@ def told(spec, *wish):
 def test_one_wrong_value_is_one_line(wish):
     path = wish.split("=")[0]
     (line,) = told(CLASSIFY, wish)
-    assert line == path or path.startswith(line)
+    assert line.startswith(path) or path.startswith(line)
 
 
 def test_a_wrong_task_says_nothing_of_what_the_tasks_need():
