@@ -181,6 +181,11 @@ def test_training_starts_from_a_given_backbone_and_keeps_it_when_frozen(trained,
         made = weights_of(goldenpair.train(spec_of("train", tmp_path, "learnable", *wish)).checkpoint)
     assert all(torch.equal(made[name], value) for name, value in given.items())
     assert f"{len(given)} of {len(given)} weights taken" in caplog.text
+    unread = "model.backbone.pretrained_backbone_path is not read: it counts for the start of a training only"
+    assert unread not in caplog.text
+    with caplog.at_level("INFO", "goldenpair"):
+        goldenpair.train(spec_of("train", tmp_path, "learnable", *wish))  # goes on from the end
+    assert unread in caplog.text
 
 
 def test_a_checkpoint_of_the_other_architecture_is_refused(trained, spec_of, tmp_path):

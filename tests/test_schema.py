@@ -165,6 +165,17 @@ def test_template_loads_once_filled_in(tmp_path, action):
         assert spec.evaluate.checkpoint in ("results/train/oi_model_latest.pth", "???")
 
 
+@pytest.mark.parametrize(
+    ("network", "wish"),
+    [(OI, []), ("visual_changenet", ["task=classify"]), ("visual_changenet", ["task=segment"])],
+)
+def test_checkpoints_of_a_template_are_those_that_training_writes(network, wish):
+    plain = yaml.safe_load(template(network).replace("???", "filled_in"))
+    spec: Any = load_spec(network, plain, [*wish, "results_dir=there"])
+    for action in ("evaluate", "inference", "export"):
+        assert getattr(spec, action).checkpoint == f"there/train/{spec.latest_checkpoint}"
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_template_marks_what_the_action_needs(tmp_path, action):
     path = tmp_path / "spec.yaml"

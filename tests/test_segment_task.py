@@ -172,7 +172,7 @@ def test_names_are_taos():
     task = task_of()
     assert task.graph.inputs == ("input0", "input1") and task.graph.axis == "batch_size"
     assert task.graph.outputs == ("output0", "output1", "output2", "output3", "output_final")
-    assert task.monitored == (
+    assert load_spec("visual_changenet", {}).monitored == (
         "train_loss", "val_loss", "val_acc", "val_miou", "val_mf1", "val_mprecision", "val_mrecall",
     )  # fmt: skip
     assert load_spec("visual_changenet", {}).latest_checkpoint == "changenet_model_segment_latest.pth"

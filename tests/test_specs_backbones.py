@@ -10,7 +10,16 @@ import torch
 from goldenpair.errors import InputError, SpecError
 from goldenpair.models.choice import create_backbone
 from goldenpair.models.fan import SIZES
-from goldenpair.specs.backbones import FAN, IMAGENET_WEIGHTS, VIT, imagenet_file, import_timm, name_problem, strides_of
+from goldenpair.specs.backbones import (
+    FAN,
+    IMAGENET_WEIGHTS,
+    VIT,
+    has_summary_tokens,
+    imagenet_file,
+    import_timm,
+    name_problem,
+    strides_of,
+)
 from goldenpair.specs.fields import Section
 from goldenpair.specs.load import default_spec, without_effect
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
@@ -172,6 +181,20 @@ def test_wrong_strides_are_corrected_and_said(name, given, right):
     found = without_effect(spec, VisualChangenetSpec.model_fields)
     assert [line for line in found if f"{name} has the strides {right}, which are taken" in line] == found
     assert len(found) == (right is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("resnet18", False),
+        ("fan_tiny_8_p4_hybrid", False),
+        ("vit_small_dinov3", True),
+        ("vit_tiny_patch16_224", True),
+        ("samvit_base_patch16_224", False),  # a vision transformer without a class token
+    ],
+)
+def test_summary_tokens_are_those_of_vision_transformers(name, tokens):
+    assert has_summary_tokens(name) is tokens
 
 
 def test_the_schema_names_taos_and_takes_others():

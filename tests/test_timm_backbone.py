@@ -169,7 +169,7 @@ def test_weights_of_timms_own_files_fit(tmp_path):
     whole = timm.create_model("convnextv2_atto", pretrained=False).state_dict()
     torch.save({f"timm_model.{name}": value for name, value in whole.items()}, tmp_path / "hub.pth")
     backbone = made("convnextv2_atto")
-    load_backbone(backbone, str(tmp_path / "hub.pth"))
+    load_backbone(backbone, tmp_path / "hub.pth")
     assert all(torch.equal(value, whole[name]) for name, value in backbone.body.state_dict().items())
 
 
@@ -230,7 +230,7 @@ def test_imagenet_weights_give_what_their_own_network_gives():
     # and in the backbone
     backbone = made("tf_efficientnet_lite0").eval()
     before = backbone(waves())
-    load_backbone(backbone, str(imagenet_file("tf_efficientnet_lite0")))
+    load_backbone(backbone, imagenet_file("tf_efficientnet_lite0"))
     wanted = network.forward_intermediates(waves(), indices=4, intermediates_only=True)
     for one, other, random in zip(backbone(waves()), wanted, before, strict=True):
         assert torch.allclose(one, other, atol=1e-4) and not torch.allclose(one, random, atol=1e-2)

@@ -654,6 +654,14 @@ MISFITS = [
     ("evaluate", ["model.decode_head.in_index=[0,1]"], "model.decode_head.in_index", "learnable_difference_modules"),
     ("train", ["model.backbone.pretrained_backbone_path=imagenet"], "model.backbone.pretrained_backbone_path",
      "imagenet stands for weights of tf_efficientnet_lite0"),
+    ("train", ["model.backbone.pretrained_backbone_path=no.pth"], "model.backbone.pretrained_backbone_path",
+     "there is no file no.pth (looked in"),
+    ("train", ["model.backbone.pretrained_backbone_path=."], "model.backbone.pretrained_backbone_path", "a folder"),
+    ("train", ["train.checkpointer.enable_topk=true", "train.checkpointer.monitor=val_miou"],
+     "train.checkpointer.monitor", "'val_miou' is not logged; there is train_loss, train_acc"),
+    ("evaluate", ["model.backbone.type=resnet18", "model.decode_head.use_summary_token=true",
+                  "dataset.classify.image_width=128", "dataset.classify.image_height=128"],
+     "model.decode_head.use_summary_token", "resnet18 has no summary tokens; set it to false"),
     ("train", ["model.classify.difference_module=null"], "model.classify.difference_module", "say learnable or"),
     ("export", ["export.serialize_nvdsinfer=true", "dataset.classify.num_golden=2"], "export.serialize_nvdsinfer",
      "for task classify with one golden"),
@@ -685,8 +693,9 @@ def test_loss_and_module_matter_to_training_only():
 
 
 @pytest.mark.parametrize("weights", ["model.backbone.pretrained_backbone_path", "train.pretrained_model_path"])
-def test_a_backbone_that_has_weights_may_be_frozen(weights):
-    wish = ["model.backbone.freeze_backbone=true", f"{weights}=file.pth"]
+def test_a_backbone_that_has_weights_may_be_frozen(weights, tmp_path):
+    (tmp_path / "file.pth").touch()
+    wish = ["model.backbone.freeze_backbone=true", f"{weights}={tmp_path / 'file.pth'}"]
     assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "train")
 
 
@@ -724,6 +733,8 @@ def test_what_is_said_without_a_cutoff_is_true_of_each_network():
 
 
 SEGMENT_MISFITS = [
+    ("train", ["train.early_stopping.enable=true", "train.early_stopping.monitor=val_far"],
+     "train.early_stopping.monitor", "'val_far' is not logged; there is train_loss, val_loss, val_acc, val_miou"),
     ("train", ["dataset.segment.root_dir=''"], "dataset.segment.root_dir", "train of task segment needs it"),
     ("evaluate", ["dataset.segment.root_dir=''"], "dataset.segment.root_dir", "evaluate of task segment needs it"),
     ("train", ["dataset.segment.validation_split=''"], "dataset.segment.validation_split", "the name of a list"),

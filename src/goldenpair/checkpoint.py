@@ -76,12 +76,13 @@ def _optimizer(states: object) -> Mapping[str, Any] | None:
     return next((group for group in groups if isinstance(group, dict)), {})
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file, by name, with their `state_dict` or without; CheckpointError if it cannot be read."""
-    content = _read(Path(path))
+def read_tensors(path: str | Path, what: str) -> dict[str, Tensor]:
+    """The tensors of a file, by name, with their `state_dict` or without; CheckpointError, that calls the
+    file `what`, if it cannot be read."""
+    content = _read(Path(path), what)
     state = content.get("state_dict", content.get("model", content))
     if not isinstance(state, dict):
-        raise CheckpointError(f"checkpoint {path}: it holds no weights")
+        raise CheckpointError(f"{what} {path}: it holds no weights")
     return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
@@ -230,7 +231,7 @@ def point_at(link: Path, target: Path) -> None:
                 shutil.copyfile(target, temporary)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, what: str = "checkpoint") -> dict[str, Any]:
     if not file.is_file():
         raise CheckpointError(f"checkpoint {file}: there is no such file (looked in {Path.cwd()}); has train been run?")
     try:
@@ -247,12 +248,13 @@ def _read(file: Path) -> dict[str, Any]:
             why = f"it was refused, because reading it could run code ({reason}); `goldenpair import` takes its weights"
         else:
             why = "it is no PyTorch file or is cut off"
-        raise CheckpointError(f"checkpoint {file}: {why}") from None
+        raise CheckpointError(f"{what} {file}: {why}") from None
     except _DAMAGED as error:
-        why = f"it is no PyTorch file or is cut off ({first_line(error)})"
-        raise CheckpointError(f"checkpoint {file}: {why}") from None
+        said = "" if isinstance(error, LookupError) else f" ({first_line(error)})"  # of a text read as a pickle
+        why = f"it is no PyTorch file or is cut off{said}"
+        raise CheckpointError(f"{what} {file}: {why}") from None
     if not isinstance(content, dict):
-        raise CheckpointError(f"checkpoint {file}: expected a dictionary, found {type(content).__name__}")
+        raise CheckpointError(f"{what} {file}: expected a dictionary, found {type(content).__name__}")
     return content
 
 

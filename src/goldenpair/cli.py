@@ -74,7 +74,8 @@ def _messages() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Plain())
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    handler.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)  # what is only for log.txt
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from goldenpair.metrics import false_alarm_rate, ranking, working_point
 from goldenpair.pixels import Confusion, PixelMetrics
+from goldenpair.specs.metrics import PAIR_METRICS, PIXEL_METRICS
 
 Split = Literal["train", "val"]
 
@@ -45,7 +46,7 @@ class PairsSeen(Seen):
     """Scores, and labels: 1 for a defect. val_far is the false-call rate at 100 % capture. All but the losses and
     val_auroc are percent."""
 
-    names = ("train_loss", "train_acc", "train_fpr", "val_loss", "val_acc", "val_fpr", "val_far", "val_auroc")
+    names = PAIR_METRICS
 
     def __init__(self, split: Split, cutoff: float) -> None:
         super().__init__(split)
@@ -87,7 +88,7 @@ class PairsSeen(Seen):
 class PixelsSeen(Seen):
     """Classes of pixels beside those of masks, for the validation only. All but the losses are 0 to 1."""
 
-    names = ("train_loss", "val_loss", "val_acc", "val_miou", "val_mf1", "val_mprecision", "val_mrecall")
+    names = PIXEL_METRICS
 
     def __init__(self, split: Split, classes: int) -> None:
         super().__init__(split)

@@ -59,7 +59,6 @@ class Task(ABC):
     """
 
     graph: ClassVar[Graph]
-    monitored: ClassVar[tuple[str, ...]] = PairsSeen.names
     """What best checkpoints can be ranked by."""
     model: nn.Module
     layout: Layout
@@ -253,7 +252,6 @@ class SegmentTask(ChangenetTask):
     graph: ClassVar[Graph] = Graph(
         ("input0", "input1"), ("output0", "output1", "output2", "output3", "output_final"), "batch_size"
     )
-    monitored: ClassVar[tuple[str, ...]] = PixelsSeen.names
     criterion: Callable[[Tensor, Tensor], Tensor]
     """Of logits [N, classes, h, w] and masks [N, h, w]."""
     weights: Sequence[float] | None

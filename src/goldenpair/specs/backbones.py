@@ -91,17 +91,40 @@ def name_problem(name: str) -> str:
     return f"there is no backbone {name!r}; " + (f"did you mean {', '.join(near)}?" if near else _LISTED)
 
 
+def weights_problem(file: Path) -> str:
+    """Why a backbone's weights cannot be in this file; empty if all is well."""
+    if file.is_dir():
+        return f"{file} is a folder; give the file of weights in it, .pth or .safetensors"
+    if not file.is_file():
+        return f"there is no file {file} (looked in {Path.cwd()}); give a file of weights, .pth or .safetensors"
+    return ""
+
+
 @cache
+def _timm_facts(name: str) -> tuple[tuple[int, ...], int]:
+    """The strides of all maps of a network of timm's, and how many prefix tokens it has."""
+    with import_module("torch").device("meta"):
+        network = import_timm().create_model(name, pretrained=False)
+    return tuple(one["reduction"] for one in network.feature_info), getattr(network, "num_prefix_tokens", 0)
+
+
+def has_summary_tokens(name: str) -> bool:
+    """Whether a network, whose name is no problem, is a vision transformer with prefix tokens."""
+    if name in FAN or name in VIT:
+        return name in VIT
+    strides, tokens = _timm_facts(name)
+    return len(set(strides)) == 1 and tokens > 0
+
+
 def strides_of(name: str) -> tuple[int, ...]:
     """The strides of the maps of a backbone whose name is no problem; empty if it has no four that fit together."""
     if name in FAN:
         return _FAN_STRIDES
     if name in VIT:
         return _VIT_STRIDES
-    with import_module("torch").device("meta"):
-        found = [one["reduction"] for one in import_timm().create_model(name, pretrained=False).feature_info]
+    found, _ = _timm_facts(name)
     if len(set(found)) > 1:
-        last = tuple(found[-_MAPS:])
+        last = found[-_MAPS:]
         fitting = len(last) == _MAPS and all(coarse % fine == 0 for fine, coarse in pairwise(last))
         return last if fitting else ()
     patch = _VIT_PATCH if found[0] % _MAPS else found[0]

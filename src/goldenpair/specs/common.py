@@ -4,6 +4,7 @@ Where TAO has two defaults the command-line one holds here, unless it cannot wor
 and the description says so.
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import field_validator, model_validator
@@ -11,6 +12,7 @@ from pydantic import field_validator, model_validator
 from goldenpair.specs.augmentation import AugmentationConfig
 from goldenpair.specs.deploy import ExportCommon
 from goldenpair.specs.fields import MISSING, Section, option, section
+from goldenpair.specs.metrics import PAIR_METRICS
 
 _TRT = "only tao-deploy's engines use it"
 _LIGHTS = {"LowAngleLight": 0, "SolderLight": 1, "UniformLight": 2, "WhiteLight": 3}
@@ -218,6 +220,15 @@ class TrainCommon(Devices):
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, tao_template=1.0)
     pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from")
 
+    @property
+    def watched(self) -> dict[str, str]:
+        """The metrics that are to be watched, by the section that asks for them."""
+        wishes = {
+            "checkpointer": self.checkpointer.monitor if self.checkpointer.enable_topk else None,
+            "early_stopping": self.early_stopping.monitor if self.early_stopping.enable else None,
+        }
+        return {name: monitor for name, monitor in wishes.items() if monitor}
+
     @model_validator(mode="after")
     def _intervals_fit(self) -> "TrainCommon":
         intervals = {"validation_interval": self.validation_interval}
@@ -290,7 +301,12 @@ class NetworkSpec(Section):
         return self.pairs.fpratio_sampling
 
     @property
-    def pretrained_backbone(self) -> str | None:
+    def monitored(self) -> tuple[str, ...]:
+        """Metrics that training can watch."""
+        return PAIR_METRICS
+
+    @property
+    def pretrained_backbone(self) -> Path | None:
         """The file of weights that training starts its backbone from, if there is one."""
         return None
 
@@ -300,6 +316,13 @@ class NetworkSpec(Section):
         if action == "export":
             (rows, columns), pairs = self.pairs.grid, self.pairs
             found += self.export.problems((rows * pairs.image_height, columns * pairs.image_width))
+        if action == "train":
+            there = ", ".join(self.monitored)
+            found += [
+                f"train.{name}.monitor: {monitor!r} is not logged; there is {there}"
+                for name, monitor in self.train.watched.items()
+                if monitor not in self.monitored
+            ]
         return found
 
     def idle(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from goldenpair.errors import SpecError
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.fields import MISSING, Section, differs, meta, subsection
+from goldenpair.specs.misfits import misfits
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
 
@@ -71,7 +72,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
     problems += _left_open(kind, plain, action)
     checked = _validate(kind, plain, problems)
     if action is not None and issubclass(kind, NetworkSpec):
-        problems += _misfits(kind, plain, action)
+        problems += misfits(kind, plain, action)
     if problems or checked is None:
         name = "the options" if isinstance(source, Mapping) else f"the spec {source}"
         first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
@@ -81,20 +82,6 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
                 first.setdefault(path, problem)
         raise SpecError(name, list(first.values()))
     return checked
-
-
-def _misfits(kind: type[NetworkSpec], plain: Plain, action: str) -> list[str]:
-    """What does not fit together, told of the sections that are right by themselves even if others are not."""
-    values: Plain = {}
-    wrong = []
-    for key, field in kind.model_fields.items():
-        below = subsection(field)
-        try:
-            values[key] = below.model_validate(plain[key]) if below else plain[key]
-        except ValidationError:
-            values[key] = below() if below else None
-            wrong.append(f"{key}.")
-    return [line for line in kind.model_construct(**values).problems(action) if not line.startswith(tuple(wrong))]
 
 
 def without_effect(spec: NetworkSpec, sections: Iterable[str]) -> list[str]:

@@ -1,21 +1,15 @@
 """The spec of `visual_changenet` (pairs classified or segmented): TAO's fields and defaults, and ours beside them.
 
-What only task segment reads is in `segment`, what is known of backbones by their names in `backbones`.
+The section `model` is in `changenet_model`, what only task segment reads in `segment`, what is known of backbones by
+their names in `backbones`.
 """
 
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from goldenpair.errors import InputError
 from goldenpair.specs.augmentation import AugmentationConfig
-from goldenpair.specs.backbones import (
-    FAN,
-    IMAGENET,
-    TAO_NAMES,
-    imagenet_file,
-    name_problem,
-    strides_of,
-)
+from goldenpair.specs.backbones import FAN, has_summary_tokens, name_problem, strides_of
+from goldenpair.specs.changenet_model import ChangenetModel
 from goldenpair.specs.common import (
     Dataset,
     NetworkSpec,
@@ -26,6 +20,7 @@ from goldenpair.specs.common import (
 from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, Quantize, TensorRt
 from goldenpair.specs.fields import MISSING, Section, meta, option, section
 from goldenpair.specs.goldens import attention_misfits
+from goldenpair.specs.metrics import PIXEL_METRICS
 from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSegment
 
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
@@ -34,59 +29,6 @@ _MIDDLE = "the middle of 0 and 1"
 _LOWEST_OPSET = 14  # the lowest that knows how attention is computed
 _LATEST = "${results_dir}/train/changenet_model_${task}_latest.pth"
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
-
-
-class Backbone(Section):
-    type: str = option(
-        "fan_small_12_p4_hybrid",
-        "The network that sees both pictures: a name of TAO's, or any of timm's that has four maps",
-        examples=TAO_NAMES,
-    )
-    feat_downsample: bool = option(False, "FAN: one more step down, to 768 channels")
-    pretrained_backbone_path: str | None = option(
-        None, "File of weights to start from, or imagenet: those of an installed package; unset: random weights"
-    )
-    freeze_backbone: bool = option(False, "Keep the backbone's weights as they are")
-
-
-class DecodeHead(Section):
-    in_channels: list[int] = option(
-        [128, 256, 384, 384], "Channels of the four maps", no_effect="the backbone's name says them"
-    )
-    in_index: list[int] = option([0, 1, 2, 3], "Which of the four maps to use")
-    feature_strides: list[int] = option([4, 8, 16, 16], "Strides of the four maps; wrong ones are said and corrected")
-    align_corners: bool = option(False, "Align corners when maps are resized", no_effect="it is always false")
-    decoder_params: dict[str, int] = option({"embed_dim": 256}, "embed_dim is the decoder's width")
-    use_summary_token: bool = option(False, "Mix summary tokens into the maps; vit_large_nvdinov2 always does")
-
-
-class ModelClassify(Section):
-    train_margin_euclid: float = option(
-        2.0, "Distance that training pushes defects beyond, for difference_module euclidean", ge=1, automl=True
-    )
-    eval_margin: float = option(2.0, "The cutoff where none is set", ge=0, automl=True)
-    embedding_vectors: int = option(5, "Length of the embedding, for euclidean", ge=1)
-    embed_dec: int = option(5, "Width of the classifier, for learnable", ge=1)
-    learnable_difference_modules: int = option(
-        4, "How many of the four maps are compared, the coarsest first, for learnable", ge=1, le=4, automl=True
-    )
-    difference_module: Literal["learnable", "euclidean"] | None = option(
-        "euclidean", "How pictures are compared: by a distance, or by a network that learns to"
-    )
-    golden_fusion: Literal["best_match", "attention"] = option(
-        "best_match",
-        "How several goldens count: by the one that fits best, or mixed by attention, as in TAO (learnable only)",
-        not_in_tao=True,
-    )
-
-
-class ChangenetModel(Section):
-    backbone: Backbone = section(Backbone, "The backbone")
-    decode_head: DecodeHead = section(DecodeHead, "The decoder")
-    classify: ModelClassify = section(ModelClassify, "What task classify adds")
-    precise_msda: bool = option(
-        False, "Deformable attention that repeats exactly", no_effect="no backbone here has such attention"
-    )
 
 
 class UnreadScaleCrop(Section):
@@ -190,6 +132,7 @@ class ChangenetScoring(ScoringCommon, Running):
 
 
 class ChangenetExport(ExportCommon):
+    checkpoint: str = option(MISSING, "Checkpoint to export", needed_by=("export",), start=_LATEST)
     opset_version: int = option(17, f"ONNX opset, {_LOWEST_OPSET} to 23 (up to 17 by PyTorch's older exporter)", ge=1)
     input_height: int | None = option(
         None, "Height of the joined picture; unset: as dataset says (TAO's is 224)", ge=1, tao_template=224
@@ -252,11 +195,12 @@ class VisualChangenetSpec(NetworkSpec):
         return None if self.task == "segment" else super().fpratio
 
     @property
-    def pretrained_backbone(self) -> str | None:
-        backbone = self.model.backbone
-        if backbone.pretrained_backbone_path != IMAGENET:
-            return backbone.pretrained_backbone_path
-        return str(imagenet_file(backbone.type))
+    def monitored(self) -> tuple[str, ...]:
+        return PIXEL_METRICS if self.task == "segment" else super().monitored
+
+    @property
+    def pretrained_backbone(self) -> Path | None:
+        return self.model.backbone.weights
 
     def not_offered(self) -> list[str]:
         """What no action can run yet, as lines `path: sentence`."""
@@ -266,9 +210,10 @@ class VisualChangenetSpec(NetworkSpec):
         if backbone.feat_downsample:
             found.append("model.backbone.feat_downsample: its map is one that no decoder reads; set it to false")
         if head.changed("in_index"):
+            compared = " (model.classify.learnable_difference_modules says how many are compared)"
             found.append(
-                "model.decode_head.in_index: the decoder knows all four maps; leave it out (model.classify."
-                "learnable_difference_modules says how many are compared)"
+                "model.decode_head.in_index: the decoder knows all four maps; leave it out"
+                + (compared if self.task == "classify" else "")
             )
         if self.task == "segment":
             return found
@@ -292,9 +237,12 @@ class VisualChangenetSpec(NetworkSpec):
         strides = strides_of(kind)
         if not strides:
             return [f"model.backbone.type: {kind} has no four feature maps whose strides divide each other"]
+        found = []
+        if self.model.decode_head.use_summary_token and kind not in FAN and not has_summary_tokens(kind):
+            found.append(f"model.decode_head.use_summary_token: {kind} has no summary tokens; set it to false")
         rows, columns = data.grid
         sides = {"image_height": rows * data.image_height, "image_width": columns * data.image_width}
-        classify, joined, found = self.model.classify, tuple(sides.values()), []
+        classify, joined = self.model.classify, tuple(sides.values())
         if data.goldens > 1 and classify.golden_fusion == "attention":
             found += attention_misfits(classify.difference_module, strides, *joined)
         if self.task == "segment":
@@ -321,10 +269,8 @@ class VisualChangenetSpec(NetworkSpec):
                     "model.backbone.freeze_backbone: a frozen backbone of random weights never learns; give "
                     "pretrained_backbone_path"
                 )
-            try:
-                _ = self.pretrained_backbone
-            except InputError as error:
-                found.append(f"model.backbone.pretrained_backbone_path: {error}")
+            if problem := self.model.backbone.weights_problem():
+                found.append(f"model.backbone.pretrained_backbone_path: {problem}")
             if train.precision not in PRECISIONS:
                 found.append(f"train.precision: {train.precision} is not offered; there is {', '.join(PRECISIONS)}")
         if action == "export" and self.export.opset_version < _LOWEST_OPSET:
