@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from goldenpair.checkpoint import own_spec
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError, first_line
-from goldenpair.models.changenet import PairNetwork
+from goldenpair.models.changenet import AT_ONCE, PairNetwork
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
 from goldenpair.trained import refuse_other_pictures, refuse_other_scores
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # names of the tensors where the file of a PairNetwork is taken apart; all but PICTURES have a number behind
 PICTURES, FEATURES, SAMPLE, GOLDEN, KEPT = "pictures", "features", "sample_features", "golden_features", "kept"
-_AT_ONCE = 2  # pictures; more of them fall out of the processor's caches
 MISSING_EXTRA = "ONNX Runtime is not installed: pip install 'goldenpair[onnx]'"
 
 
@@ -190,7 +189,7 @@ def open_parts(file: Path, features: int) -> OnnxParts:
     def part(since: list[str], to: list[str], at_once: int | None = None) -> OnnxNetwork:
         return OnnxNetwork(_session(file, extractor.extract_model(since, to).SerializeToString()), at_once)
 
-    parts = (part([PICTURES], made, _AT_ONCE), part(golden, kept), part([*sample, *kept], outputs))
+    parts = (part([PICTURES], made, AT_ONCE), part(golden, kept), part([*sample, *kept], outputs))
     return OnnxParts(parts, model.graph)
 
 

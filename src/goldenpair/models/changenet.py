@@ -18,7 +18,8 @@ from goldenpair.models.norms import PairBatchNorm1d, expect_goldens
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
-_AT_ONCE = 2
+AT_ONCE = 2
+"""Pictures, or pairs, that a processor works on at once: more fall out of its caches."""
 
 
 class PairNetwork(nn.Module, ABC, Generic[Output]):
@@ -116,7 +117,7 @@ def a_few_at_once(work: Callable[..., list[Tensor]], *given: Tensor) -> list[Ten
     """`work` on tensors [N, ...], which treats each of N by itself. On a processor many fall out of its caches."""
     if given[0].device.type != "cpu" or torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
         return work(*given)
-    few = [work(*some) for some in zip(*(torch.split(one, _AT_ONCE) for one in given), strict=True)]
+    few = [work(*some) for some in zip(*(torch.split(one, AT_ONCE) for one in given), strict=True)]
     return [torch.cat(parts) for parts in zip(*few, strict=True)]
 
 
