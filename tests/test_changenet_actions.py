@@ -411,7 +411,6 @@ def test_a_network_that_cannot_see_such_pictures_is_one_line(spec_of, tmp_path):
         ("mobilenetv4_conv_small", 17),
         ("convnextv2_atto", 17),
         pytest.param("vit_tiny_patch16_224", 17, marks=pytest.mark.slow),
-        pytest.param("mobilenetv4_conv_small", 18, marks=pytest.mark.slow),
     ],
 )
 def test_exported_networks_of_timms_give_the_same_scores(name, opset, spec_of, tmp_path, monkeypatch):
