@@ -59,7 +59,6 @@ class Task(ABC):
     """
 
     graph: ClassVar[Graph]
-    """What best checkpoints can be ranked by."""
     model: nn.Module
     layout: Layout
     prepare: Preparation

@@ -105,6 +105,10 @@ class Changenet(PairNetwork[Output]):
             self.backbone.body.eval()
         return self
 
+    def encode(self, pictures: Tensor) -> list[Tensor]:
+        """The four maps of the backbone, the coarsest last."""
+        return self._maps(pictures)
+
     def keep(self, golden: Sequence[Tensor]) -> list[Tensor]:
         return list(golden)
 
@@ -172,10 +176,6 @@ class LearnableChangenet(Changenet[Tensor]):
         self.attention = attention
         self.decoder = _Decoder(backbone, height, width, embed_dim, hidden, scales, goldens if attention else 1)
         expect_goldens(self, goldens)
-
-    def encode(self, pictures: Tensor) -> list[Tensor]:
-        """The four maps of the backbone, the coarsest last."""
-        return self._maps(pictures)
 
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> Tensor:
         logits: Tensor = self.decoder(sample, golden)

@@ -38,11 +38,6 @@ class SegmentationChangenet(Changenet[tuple[Tensor, ...]]):
         super().__init__(backbone, frozen)
         self.decoder = _Decoder(backbone, height, width, embed_dim, classes, coarse)
 
-    def encode(self, pictures: Tensor) -> list[Tensor]:
-        """The four maps of the backbone, the coarsest last."""
-        maps: list[Tensor] = self.backbone(pictures)
-        return maps
-
     def compare(self, sample: Sequence[Tensor], golden: Sequence[Tensor]) -> tuple[Tensor, ...]:
         maps: tuple[Tensor, ...] = self.decoder(sample, golden)
         return maps
