@@ -69,6 +69,7 @@ NETWORKS = {
     "efficientnet-learnable": changenet("tf_efficientnet_lite0", *IMAGENET, *SMALL, side=128),
     "efficientnet-euclidean": changenet("tf_efficientnet_lite0", *IMAGENET, learnable=False, side=128),
     "mobilenetv4-learnable": changenet("mobilenetv4_conv_small", *SMALL, side=128),
+    "fan_small-learnable": changenet("fan_small_12_p4_hybrid", side=64),
     "fan_tiny-learnable": changenet("fan_tiny_8_p4_hybrid", side=64),
     "fan_tiny-euclidean": changenet("fan_tiny_8_p4_hybrid", learnable=False, side=64),
 }
