@@ -23,6 +23,7 @@ LAYERS = [
     {"errors", "progress"},
     {"specs"},
     {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
+    {"quality"},
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"deployment", "deepstream", "onnx_writing", "exporting"},
@@ -125,7 +126,7 @@ def test_data_knows_nothing_of_running():
 
 def test_packages_export_nothing():
     """Import cycles are born where an __init__ re-exports."""
-    for name in ("specs", "data", "models"):
+    for name in ("specs", "data", "models", "quality"):
         assert not IMPORTS[name]
 
 

@@ -113,17 +113,17 @@ class PairTable:
         return f"line {self.line(index)}: {cells['object_name'][index]} in {cells['input_path'][index] or '.'}"
 
 
-def read_table(csv_path: str | Path, images_dir: str | Path) -> PairTable:
+def read_table(csv_path: str | Path, images_dir: str | Path, of_pairs: bool = True) -> PairTable:
     """Read a CSV with a header row. What its cells say is checked by the audit, not here.
 
-    Raises TableError with everything that is wrong with a file that is missing, empty or not text, that has no
-    header, or whose rows do not have the header's length.
+    A table that is not `of_pairs` may have any columns. Raises TableError with everything that is wrong with a file
+    that is missing, empty or not text, that has no header, or whose rows do not have the header's length.
     """
-    (table,) = read_blocks(csv_path, images_dir, sys.maxsize)
+    (table,) = read_blocks(csv_path, images_dir, sys.maxsize, of_pairs)
     return table
 
 
-def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int) -> Iterator[PairTable]:
+def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int, of_pairs: bool = True) -> Iterator[PairTable]:
     """A table as read_table reads it, but in parts of at most `rows` rows, so that a long one takes no more memory.
 
     There is at least one part, perhaps without rows. Raises TableError when it comes to a part that is wrong.
@@ -139,11 +139,11 @@ def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int) -> Iter
                 if not row:
                     continue
                 if block is None:
-                    block = _Block([name.strip() for name in row])
+                    block = _Block([name.strip() for name in row], of_pairs)
                     continue
                 if len(block.lines) == rows:
                     yield block.table(path, folder)
-                    block = _Block(block.header)
+                    block = _Block(block.header, of_pairs)
                 block.add(read, row)
     except FileNotFoundError:
         raise TableError(path, [f"there is no such file (looked in {Path.cwd()})"]) from None
@@ -151,19 +151,21 @@ def read_blocks(csv_path: str | Path, images_dir: str | Path, rows: int) -> Iter
         raise TableError(path, [where_no_text(path)]) from None
     except csv.Error as error:
         said = f"line {read + 1}: cannot be read as CSV: {error}"
-        raise TableError(path, [*_header_problems(block.header if block else []), said]) from None
+        raise TableError(path, [*_header_problems(block.header if block else [], of_pairs), said]) from None
     except OSError as error:
         raise TableError(path, [f"cannot be read: {error}"]) from None
     if block is None:
-        raise TableError(path, [f"it is empty; expected a header row with {_WANTED}"])
+        expected = f" with {_WANTED}" if of_pairs else ""
+        raise TableError(path, [f"it is empty; expected a header row{expected}"])
     yield block.table(path, folder, _nul_problems(path))
 
 
 class _Block:
     """Rows as they are read, column by column."""
 
-    def __init__(self, header: list[str]):
+    def __init__(self, header: list[str], of_pairs: bool):
         self.header = header
+        self._of_pairs = of_pairs
         self.lines = array("q")
         self._columns: list[list[str]] = [[] for _ in header]
         self._known: dict[str, str] = {}  # a text that stands in a million cells is kept once
@@ -179,7 +181,7 @@ class _Block:
             column.append(known.setdefault(cell, cell))
 
     def table(self, path: Path, images_dir: Path, problems: Sequence[str] = ()) -> PairTable:
-        found = [*_header_problems(self.header), *self._uneven.problems(len(self.header)), *problems]
+        found = [*_header_problems(self.header, self._of_pairs), *self._uneven.problems(len(self.header)), *problems]
         if found:
             raise TableError(path, found)
         return PairTable(str(path), images_dir, dict(zip(self.header, self._columns, strict=True)), self.lines)
@@ -205,9 +207,9 @@ class _Uneven:
         return [f"{rows} not have the header's {cells} cells; first line {listed.removeprefix('line ')}"]
 
 
-def _header_problems(header: list[str]) -> list[str]:
+def _header_problems(header: list[str], of_pairs: bool) -> list[str]:
     problems = []
-    if header and not set(header) & {*PATH_COLUMNS, "label"}:
+    if of_pairs and header and not set(header) & {*PATH_COLUMNS, "label"}:
         text = ",".join(header)
         separator = next((name for sign, name in _SEPARATORS.items() if sign in text), None)
         if separator and "input_path" in text:

@@ -1,0 +1,1 @@
+"""How good scores are, and what is decided by them; nothing here needs torch."""

@@ -1,0 +1,167 @@
+"""Parts with labels and scores, from a file that anybody's model has written."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldenpair.data.table import PASS, PairTable, read_table
+from goldenpair.errors import DataError, TableError
+
+SCORE_COLUMNS = ("siamese_score", "output_score")
+BOARD_COLUMNS = ("board", "boardname")
+_KEYS = ("input_path", "object_name")
+
+
+@dataclass(frozen=True)
+class ScoredTable:
+    """A table with a score for each of its N rows.
+
+    `score` is float32 [N], NaN for a row without one; `is_defect` bool [N], True where a label is there and is not
+    PASS; `labelled` bool [N]. `board` is int64 [N], each row's place in `boards`. `sha256` is that of the file, "" for
+    scores that were never in one.
+    """
+
+    source: str
+    cells: Mapping[str, Sequence[str]]
+    label: Sequence[str]
+    score: NDArray[np.float32]
+    is_defect: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+    board: NDArray[np.int64]
+    boards: tuple[str, ...]
+    board_source: str
+    """Where the boards are from, in words."""
+    score_column: str
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """bool [N]: rows with a label and a score. The others are counted, and never taken for PASS."""
+        return self.labelled & np.isfinite(self.score)
+
+    def describe(self, row: int) -> str:
+        """A row's place in words, from whatever of its path and name the table has."""
+        there = [self.cells[name][row] for name in _KEYS if name in self.cells]
+        return "/".join(there) or f"row {row + 1}"
+
+
+def read_scored(
+    csv_path: str | Path,
+    *,
+    labels: str | Path | None = None,
+    score_column: str | None = None,
+    label_column: str = "label",
+    board_column: str | None = None,
+) -> ScoredTable:
+    """Read a CSV with a score column: `score_column`, else one of SCORE_COLUMNS.
+
+    `labels` is another table with input_path, object_name and `label_column`, whose labels replace those of this one.
+    Boards are those of `board_column`, else of one of BOARD_COLUMNS, else the first folder of input_path. An empty
+    score, one that is no finite number, and that of a row whose verdict is ERROR, is none. Raises TableError with all
+    that is wrong.
+    """
+    path = Path(csv_path)
+    table = read_table(path, path.parent, of_pairs=False)
+    given = dict(table.cells)
+    problems = []
+    name = score_column or next((one for one in SCORE_COLUMNS if one in given), None)
+    if name is None or name not in given:
+        wanted = f"no column {score_column!r}" if score_column else f"none of the columns {', '.join(SCORE_COLUMNS)}"
+        problems.append(f"it has {wanted}, but {', '.join(given)}; name its score column with --score")
+    if board_column and board_column not in given:
+        problems.append(f"it has no column {board_column!r} for the boards, but {', '.join(given)}")
+    if labels is None and label_column not in given:
+        problems.append(f"it has no column {label_column!r}; name its label column with --label, or give --labels CSV")
+    if not len(table):
+        problems.append("it has no rows below the header")
+    if problems:
+        raise TableError(path, problems)
+    if labels is not None:
+        given[label_column] = _labels_of(table, Path(labels), label_column)
+    assert name is not None
+    score = _numbers(given[name], path, name)
+    if "verdict" in given:
+        score[np.array([cell == "ERROR" for cell in given["verdict"]], np.bool_)] = np.nan
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return with_scores(str(path), given, score, label_column, name, board_column, digest)
+
+
+def with_scores(
+    source: str,
+    cells: Mapping[str, Sequence[str]],
+    score: NDArray[np.float32],
+    label_column: str = "label",
+    score_column: str = SCORE_COLUMNS[0],
+    board_column: str | None = None,
+    sha256: str = "",
+) -> ScoredTable:
+    """The columns of a table with a score, float32 [N], for each row."""
+    label = cells[label_column]
+    labelled = np.array([bool(cell.strip()) for cell in label], np.bool_)
+    is_defect = np.array([cell != PASS for cell in label], np.bool_) & labelled
+    column = board_column or next((one for one in BOARD_COLUMNS if one in cells), None)
+    if column:
+        names, told = cells[column], f"column {column}"
+    elif "input_path" in cells:
+        names, told = [_first_folder(cell) for cell in cells["input_path"]], "first folder of input_path"
+    else:
+        names, told = [""] * len(label), "no boards are known"
+    places = {one: place for place, one in enumerate(dict.fromkeys(names))}
+    board = np.array([places[one] for one in names], np.int64)
+    return ScoredTable(
+        source, cells, label, score, is_defect, labelled, board, tuple(places), told, score_column, sha256
+    )
+
+
+def _first_folder(path: str) -> str:
+    """Of a relative path in either system's writing."""
+    return next((one for one in path.replace("\\", "/").split("/") if one not in ("", ".")), "")
+
+
+def _numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
+    """float32 [N], NaN for empty cells; a word in the place of a number is a mistake."""
+    found = np.empty(len(cells), np.float32)
+    wrong: list[str] = []
+    for row, cell in enumerate(cells):
+        try:
+            value = float(cell) if cell.strip() else math.nan
+        except ValueError:
+            wrong.append(f"row {row + 1}: {cell[:40]!r}")
+            value = math.nan
+        found[row] = value if math.isfinite(value) else math.nan
+    if wrong:
+        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}"])
+    return found
+
+
+def _labels_of(table: PairTable, path: Path, column: str) -> list[str]:
+    """The labels of another table by input_path and object_name, "" where it has none."""
+    other = read_table(path, path.parent, of_pairs=False)
+    problems = [f"it has no column {name!r}" for name in other.absent([*_KEYS, column])]
+    if absent := table.absent(_KEYS):
+        problems.append(f"labels are found by {' and '.join(_KEYS)}, and {table.source} has no {', '.join(absent)}")
+    if problems:
+        raise TableError(path, problems)
+    known: dict[tuple[str, str], str] = {}
+    twice = []
+    for key, label in zip(zip(*(other.cells[name] for name in _KEYS), strict=True), other.cells[column], strict=True):
+        pair = (key[0], key[1])
+        if known.setdefault(pair, label) != label:
+            twice.append(f"{'/'.join(pair)}: {known[pair]} and {label}")
+    if twice:
+        raise TableError(path, [f"{len(twice)} parts have two different labels; the first: {twice[0]}"])
+    pairs = zip(*(table.cells[name] for name in _KEYS), strict=True)
+    found = [known.get((pair[0], pair[1]), "") for pair in pairs]
+    if not any(found):
+        raise DataError(f"labels {path}: none of its parts is in {table.source}; both need the same input_path")
+    return found

@@ -1,0 +1,99 @@
+"""Parts with labels and scores, as files bring them."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from goldenpair.errors import DataError, TableError
+from goldenpair.quality.scored import read_scored, with_scores
+
+HEADER = "input_path,golden_path,label,object_name,siamese_score\n"
+
+
+def written(tmp_path, text, name="inference.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_taos_file(tmp_path):
+    path = written(tmp_path, HEADER + "b1/top,golden,PASS,R1,0.25\nb1/bot,golden,MISSING,R2,1.5\nb2,golden,PASS,R1,0\n")
+    table = read_scored(path)
+    assert len(table) == 3
+    np.testing.assert_array_equal(table.score, np.array([0.25, 1.5, 0], np.float32))
+    assert table.is_defect.tolist() == [False, True, False]
+    assert table.boards == ("b1", "b2") and table.board.tolist() == [0, 0, 1]
+    assert table.board_source == "first folder of input_path"
+    assert table.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert table.describe(1) == "b1/bot/R2"
+
+
+def test_other_names_of_columns(tmp_path):
+    path = written(tmp_path, "part,truth,panel,margin\nR1,PASS,p1,0.5\nR2,BRIDGE,p2,0.75\n")
+    table = read_scored(path, score_column="margin", label_column="truth", board_column="panel")
+    assert table.score.tolist() == [0.5, 0.75] and table.boards == ("p1", "p2")
+    assert (table.board_source, table.score_column) == ("column panel", "margin")
+
+
+def test_a_column_with_boards_goes_before_folders(tmp_path):
+    path = written(tmp_path, "input_path,label,object_name,boardname,output_score\nx,PASS,R1,B7,0.5\n")
+    assert read_scored(path).boards == ("B7",)
+
+
+def test_rows_without_score_or_label_are_not_measured_and_never_pass(tmp_path):
+    rows = "b,g,PASS,R1,0.1,PASS\nb,g,,R2,0.2,PASS\nb,g,PASS,R3,,ERROR\nb,g,OPEN,R4,nan,FAIL\nb,g,OPEN,R5,0.9,ERROR\n"
+    table = read_scored(written(tmp_path, HEADER.strip() + ",verdict\n" + rows))
+    assert table.measured.tolist() == [True, False, False, False, False]
+    assert table.is_defect.tolist() == [False, False, False, True, True]
+
+
+def test_every_mistake_of_the_columns_at_once(tmp_path):
+    path = written(tmp_path, "input_path,object_name,mark\nb,R1,0.5\n")
+    with pytest.raises(TableError) as error:
+        read_scored(path, board_column="panel")
+    assert len(error.value.problems) == 3
+    assert "--score" in str(error.value) and "'panel'" in str(error.value) and "--labels" in str(error.value)
+
+
+def test_words_in_the_place_of_scores(tmp_path):
+    path = written(tmp_path, HEADER + "b,g,PASS,R1,low\nb,g,PASS,R2,0.5\nb,g,PASS,R3,high\n")
+    with pytest.raises(TableError, match="row 1: 'low'; row 3: 'high'"):
+        read_scored(path)
+
+
+def test_an_empty_table(tmp_path):
+    with pytest.raises(TableError, match="no rows"):
+        read_scored(written(tmp_path, HEADER))
+
+
+def test_labels_from_another_table(tmp_path):
+    scores = written(tmp_path, "input_path,object_name,siamese_score\nb1,R1,0.1\nb1,R2,0.9\nb1,R3,0.2\n")
+    labels = written(tmp_path, "object_name,input_path,label\nR2,b1,TOMBSTONE\nR1,b1,PASS\nR9,b1,PASS\n", "labels.csv")
+    table = read_scored(scores, labels=labels)
+    assert list(table.label) == ["PASS", "TOMBSTONE", ""]
+    assert table.measured.tolist() == [True, True, False]
+
+
+def test_labels_that_contradict_each_other(tmp_path):
+    scores = written(tmp_path, "input_path,object_name,siamese_score\nb1,R1,0.1\n")
+    labels = written(tmp_path, "object_name,input_path,label\nR1,b1,PASS\nR1,b1,OPEN\n", "labels.csv")
+    with pytest.raises(TableError, match="b1/R1: PASS and OPEN"):
+        read_scored(scores, labels=labels)
+
+
+def test_labels_of_other_parts(tmp_path):
+    scores = written(tmp_path, "input_path,object_name,siamese_score\nb1,R1,0.1\n")
+    labels = written(tmp_path, "object_name,input_path,label\nR1,other,PASS\n", "labels.csv")
+    with pytest.raises(DataError, match="none of its parts"):
+        read_scored(scores, labels=labels)
+
+
+def test_paths_as_windows_writes_them():
+    table = with_scores("here", {"label": ["PASS", "X"], "input_path": [".\\b1\\top", "b1/top"]}, np.zeros(2, "f4"))
+    assert table.boards == ("b1",)
+
+
+def test_a_table_without_boards():
+    table = with_scores("here", {"label": ["PASS", "X"]}, np.zeros(2, np.float32))
+    assert table.boards == ("",) and table.board_source == "no boards are known"
