@@ -1,0 +1,42 @@
+"""What only the run that made the scores knows; every field may be absent, and what is absent is told on the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goldenpair.reporting.tiles import Show
+
+
+@dataclass(frozen=True)
+class Split:
+    """A table of the run: `sha256` is that of the file."""
+
+    name: str
+    source: str
+    parts: int
+    defects: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from two decoded pictures to a verdict, one pair at a time, of so many pairs; and pairs/s in the run."""
+
+    pairs: int
+    p50: float
+    p95: float
+    p99: float
+    throughput: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """`facts` are names and values of whatever else is known: model, checkpoint, seed, versions, hardware."""
+
+    title: str = ""
+    show: Show | None = None
+    lights: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    splits: Sequence[Split] = ()
+    latency: Latency | None = None
+    cost_ratios: Sequence[float] = (10, 100, 1000)
+    """What an escape may cost, in false calls."""

@@ -1,0 +1,114 @@
+"""The page as data, and as HTML: sections of sentences, plots, tables and tiles, in one file that needs no network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from goldenpair.reporting.plots import Plot
+from goldenpair.reporting.tiles import TilePicture
+
+State = Literal["met", "not met", "not provable", "no target"]
+SIGNS = {"met": "✓", "not met": "✗", "not provable": "?", "no target": "–"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table; one that rests on few parts is `small` and shown in grey."""
+
+    cells: Sequence[str]
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. The first column names its line; the columns that hold numbers stand to the right."""
+
+    caption: str
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    note: str = ""
+    words: int = 1
+    """So many columns from the left hold words."""
+
+    def first(self, most: int, where: str) -> "Grid":
+        """At most so many lines, and a note that tells how many are left out and `where` they are."""
+        out = len(self.lines) - most
+        if out <= 0:
+            return self
+        note = f"{self.note} {out:,} more not shown; {where}.".strip()
+        return Grid(self.caption, self.columns, self.lines[:most], note, self.words)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A part with its pictures, and what is known of it; `problem` says why there are no pictures."""
+
+    heading: str
+    facts: Sequence[tuple[str, str]]
+    pictures: Sequence[TilePicture] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    heading: str
+    cards: Sequence[Card]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter of the page. `anchor` is its address within it."""
+
+    anchor: str
+    title: str
+    said: Sequence[str] = ()
+    plots: Sequence[Plot] = ()
+    grids: Sequence[Grid] = ()
+    galleries: Sequence[Gallery] = ()
+    listed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of one target."""
+
+    state: State
+    target: str
+    found: str
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.state]
+
+
+@dataclass(frozen=True)
+class Page:
+    """`verdict` is that on all the targets together; `warnings` stand at the top."""
+
+    title: str
+    subtitle: str
+    verdict: State
+    verdict_said: str
+    findings: Sequence[Finding]
+    warnings: Sequence[str]
+    sections: Sequence[Section]
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.verdict]
+
+
+def render(page: Page) -> str:
+    """HTML in which every text is escaped, whatever names and labels hold."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("goldenpair.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html").render(page=page)

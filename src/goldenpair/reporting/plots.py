@@ -1,0 +1,247 @@
+"""Plots as SVG that is a part of the page: the same bytes for the same numbers, and each says in words what it shows."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, short
+from goldenpair.reporting.curves import BreakEven, Sweep, cheapest, histogram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DARK, ORANGE, GREY, PALE = "#1b3a5b", "#c2410c", "#6b7280", "#c7d2de"
+_SIZE = (4.9, 3.2)  # inches; small, so that its letters can still be read at a phone's width
+_FONT = "DejaVu Sans"  # matplotlib brings it along, so sizes are the same everywhere; a browser takes its own
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.family": [_FONT],
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e2e5e9",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.7,
+    "lines.linewidth": 1.6,
+    "path.simplify": True,
+}
+_LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`svg` is an element for the page; `alt` says the numbers that a person would read off it."""
+
+    name: str
+    title: str
+    svg: str
+    alt: str
+
+
+@contextmanager
+def _drawing(name: str, rows: int = 1, size: tuple[float, float] = _SIZE) -> "Iterator[tuple[list[Axes], StringIO]]":
+    """Axes below each other that share x, and what their drawing is written to when the block ends."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        made = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        drawn = StringIO()
+        yield list(made), drawn
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+
+
+def _plot(name: str, title: str, drawn: StringIO, alt: str) -> Plot:
+    """The drawing as an element: no declaration, no metadata, names of its own, the browser's letters, and its words."""
+    text = drawn.getvalue()
+    text = text[text.index("<svg") :]
+    width, height = re.findall(r' viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0]
+    text = text[text.index(">") + 1 :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.S)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{name}-", text)
+    text = text.replace(f"'{_FONT}'", "system-ui, sans-serif")
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    head = (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(alt)}</desc>'
+    )
+    return Plot(name, title, f"{head}\n{text}", alt)
+
+
+def roc_plot(curve: Sweep, point: WorkingPoint | None) -> Plot:
+    """Capture over the share of false calls, whose axis is logarithmic: on a line only its left end matters."""
+    thin = curve.thinned()
+    floor = 0.5 / max(1, curve.good)
+    with _drawing("roc") as (axes, drawn):
+        (ax,) = axes
+        ax.step(np.maximum(thin.false_call_rate, floor), thin.capture, where="post", color=DARK)
+        if point:
+            _draw_point(ax, point, floor)
+        ax.set(xscale="log", xlim=(floor, 1.05), ylim=(-0.02, 1.03))
+        ax.set(xlabel="false calls, share of good parts", ylabel="capture, share of defects")
+        ax.xaxis.set_major_formatter(_share_on_log(floor))
+        ax.yaxis.set_major_formatter(_percent)
+    at = [f"{_capture_at(curve, share)} at {share:.2%}" for share in (0.0001, 0.001, 0.01, 0.1)]
+    alt = f"ROC curve. Capture by share of false calls: {', '.join(at)}."
+    if point:
+        alt += f" At cutoff {short(point.cutoff)}: capture {point.capture}; false calls {point.false_calls}."
+    return _plot("roc", "Capture against false calls (ROC, logarithmic)", drawn, alt)
+
+
+def _draw_point(ax: "Axes", point: WorkingPoint, floor: float) -> None:
+    here = max(point.false_calls.value or 0.0, floor), point.capture.value or 0.0
+    across, up = _bars(here[0], point.false_calls, floor), _bars(here[1], point.capture, 0.0)
+    label = f"cutoff {short(point.cutoff)}, exact 95% intervals"
+    style = {"fmt": "D", "color": ORANGE, "markersize": 5, "capsize": 3, "linewidth": 1.1}
+    ax.errorbar(*here, xerr=across, yerr=up, label=label, **style)
+    ax.legend(loc="lower right")
+
+
+def cutoff_plot(curve: Sweep, cutoffs: Sequence[float]) -> Plot:
+    """Capture and false calls over the cutoff, below each other."""
+    thin = curve.thinned()
+    floor = 0.5 / max(1, curve.good)
+    with _drawing("cutoffs", rows=2) as ((upper, lower), drawn):
+        upper.step(thin.score, thin.capture, where="pre", color=DARK)
+        lower.step(thin.score, np.maximum(thin.false_call_rate, floor), where="pre", color=ORANGE, linestyle="--")
+        for ax in (upper, lower):
+            _mark(ax, cutoffs)
+        upper.set(ylabel="capture", ylim=(-0.03, 1.05))
+        upper.yaxis.set_major_formatter(_percent)
+        lower.set(ylabel="false calls", yscale="log", ylim=(floor, 1.3), xlabel="cutoff")
+        lower.yaxis.set_major_formatter(_share_on_log(floor))
+    at = []
+    for share in (1.0, 0.99, 0.97):
+        place = _place_of(curve, share)
+        at.append(f"{curve.false_call_rate[place]:.2%} false calls at {share:.0%} capture (score {curve.score[place]:.4g})")
+    alt = f"Capture and false calls fall as the cutoff rises: {', '.join(at)}. {_marked(cutoffs)}"
+    return _plot("cutoffs", "What each cutoff does", drawn, alt)
+
+
+def histogram_plot(score: Score, is_defect: Flag, cutoffs: Sequence[float]) -> Plot:
+    """How many parts have which score, good ones and defects, on a logarithmic axis."""
+    edges, good, defects = histogram(score, is_defect)
+    with _drawing("scores") as (axes, drawn):
+        (ax,) = axes
+        ax.stairs(good, edges, fill=True, facecolor=PALE, label=f"good ({good.sum():,})")
+        ax.stairs(good, edges, color=DARK, linewidth=0.8)
+        hatched = {"facecolor": "none", "edgecolor": ORANGE, "hatch": "////"}
+        ax.stairs(defects, edges, fill=True, label=f"defects ({defects.sum():,})", **hatched)
+        ax.stairs(defects, edges, color=ORANGE, linewidth=1.2)
+        _mark(ax, cutoffs)
+        ax.set(xlabel="score", ylabel="parts", yscale="log", ylim=(0.7, None))
+        ax.yaxis.set_major_formatter(_count)
+        ax.legend(loc="upper right")
+    told = [
+        f"{name} from {values.min():.4g} to {values.max():.4g}, half of them below {np.median(values):.4g}"
+        for name, values in (("good parts", score[~is_defect]), ("defects", score[is_defect]))
+        if len(values)
+    ]
+    return _plot("scores", "Scores of good parts and of defects", drawn, f"Scores: {'; '.join(told)}. {_marked(cutoffs)}")
+
+
+def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], even: BreakEven | None) -> Plot:
+    """Expected cost over the cutoff, a line for each cost ratio, with the cheapest cutoff of each."""
+    thin = curve.thinned()
+    said = []
+    with _drawing("cost") as (axes, drawn):
+        (ax,) = axes
+        for ratio, line in zip(ratios, _LINES, strict=False):
+            best = cheapest(curve, ratio)
+            ax.step(thin.score, thin.cost(ratio), where="pre", linestyle=line, color=DARK, label=f"{ratio:g} : 1")
+            ax.plot(curve.score[best], curve.cost(ratio)[best], "v", color=ORANGE, markersize=5)
+            said.append(f"{ratio:g} to 1, score {curve.score[best]:.4g} at {curve.cost(ratio)[best]:.4g}")
+        _mark(ax, cutoffs)
+        ax.set(xlabel="cutoff", ylabel="cost, false calls\nper 1,000 parts", yscale="symlog", ylim=(0, None))
+        ax.yaxis.set_major_formatter(_count)
+        ax.legend(loc="best", title="an escape : a false call")
+    alt = f"Cost by cutoff; cheapest just below, for an escape against a false call of: {'; '.join(said)}."
+    alt = f"{alt} {told(even)}" if even else alt
+    return _plot("cost", "Expected cost", drawn, alt)
+
+
+def told(even: BreakEven) -> str:
+    """For which cost ratios the working point is the cheapest one."""
+    if not even.ever:
+        return "No cost ratio makes this working point the cheapest: another one is as good or better on both sides."
+    if even.high == np.inf:
+        return f"This working point is the cheapest where an escape costs at least {even.low:.3g} false calls."
+    return (
+        f"This working point is the cheapest where an escape costs between {even.low:.3g} and {even.high:.3g} "
+        "false calls."
+    )
+
+
+def neighbours_plot(margin: Score, is_defect: Flag) -> Plot:
+    """The parts nearest to the cutoff, good ones above defects; `margin` is score - cutoff of these few."""
+    with _drawing("neighbours", size=(4.9, 1.7)) as (axes, drawn):
+        (ax,) = axes
+        for place, (defect, mark, colour) in enumerate([(True, "x", ORANGE), (False, "o", DARK)]):
+            few = margin[is_defect == defect]
+            fill = {} if defect else {"markerfacecolor": "white"}
+            ax.plot(few, np.full(len(few), place), mark, color=colour, markersize=6, linestyle="none", **fill)
+        ax.axvline(0, color="black", linewidth=1.2)
+        ax.set(yticks=[0, 1], yticklabels=["defects", "good"], ylim=(-0.6, 1.6), xlabel="score - cutoff")
+        ax.margins(x=0.06)
+        ax.locator_params(axis="x", nbins=6)
+    wrong = int(((margin > 0) != is_defect).sum())
+    alt = (
+        f"The {len(margin)} parts nearest to the cutoff, from {margin.min():.3g} below to {margin.max():.3g} above it; "
+        f"{int(is_defect.sum())} are defects, and {wrong} are on the wrong side."
+    )
+    return _plot("neighbours", "Parts nearest to the cutoff", drawn, alt)
+
+
+def _bars(value: float, rate: Rate, floor: float) -> list[list[float]]:
+    """What an error bar reaches down and up."""
+    low, high = rate.low or 0.0, 1.0 if rate.high is None else rate.high
+    return [[max(0.0, value - max(low, floor))], [max(0.0, high - value)]]
+
+
+def _mark(ax: "Axes", cutoffs: Sequence[float]) -> None:
+    for cutoff, line in zip(cutoffs, ("-", "-."), strict=False):
+        ax.axvline(cutoff, color="black", linewidth=1, linestyle=line)
+
+
+def _marked(cutoffs: Sequence[float]) -> str:
+    if not cutoffs:
+        return "Parts have different cutoffs, so none is drawn."
+    return f"Vertical lines: cutoff {' and '.join(short(one) for one in cutoffs)}."
+
+
+def _place_of(curve: Sweep, capture: float) -> int:
+    """Where the curve first reaches this capture."""
+    needed = np.ceil(capture * curve.defects - 1e-9)
+    return int(min(np.searchsorted(curve.captured, needed), len(curve.score) - 1))
+
+
+def _capture_at(curve: Sweep, share: float) -> str:
+    """The capture at no more than this share of false calls."""
+    place = int(np.searchsorted(curve.false_calls, share * curve.good, side="right")) - 1
+    return f"{curve.capture[place]:.1%}"
+
+
+def _percent(value: float, _: int | None = None) -> str:
+    return f"{value:.0%}"
+
+
+def _count(value: float, _: int | None = None) -> str:
+    return f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}"
+
+
+def _share_on_log(floor: float) -> Callable[[float, int | None], str]:
+    def told(value: float, _: int | None = None) -> str:
+        return f"{value * 100:g}%" if value > floor else "0"
+
+    return told

@@ -1,0 +1,80 @@
+"""The page's chapters on scores and cutoffs; `evidence.py` has those on parts, data and run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from goldenpair.metrics import Flag, Score, short, working_point
+from goldenpair.quality.scored import ScoredTable
+from goldenpair.reporting import plots
+from goldenpair.reporting.curves import Sweep, break_even, nearest, sweep
+from goldenpair.reporting.judged import VERDICTS, Judged, kinds
+from goldenpair.reporting.page import Grid, Line, Section
+
+_CURVES = "What other cutoffs would do"
+EACH_SIDE = 10
+"""Parts on each side of the cutoff that are shown."""
+
+
+def curves_section(score: Score, is_defect: Flag, cutoff: float | None, ratios: Sequence[float]) -> Section:
+    """Plots of what other cutoffs would do, of measured parts."""
+    curve = sweep(score, is_defect)
+    marks = [] if cutoff is None else [cutoff]
+    scores = plots.histogram_plot(score, is_defect, marks)
+    if not curve.defects or not curve.good:
+        missing = "good parts" if curve.defects else "defects"
+        said = [f"There are no {missing} among the measured parts, so a cutoff cannot be weighed."]
+        return Section("curves", _CURVES, said, [scores])
+    at = None if cutoff is None else working_point(score, is_defect, cutoff)
+    even = break_even(curve, at.escapes.count, at.false_calls.count) if at else None
+    made = [plots.roc_plot(curve, at), plots.cutoff_plot(curve, marks), scores]
+    cost = plots.cost_plot(curve, ratios, marks, even)
+    return Section("curves", _CURVES, [plots.told(even)] if even else [], [*made, cost], [cost_grid(curve, ratios)])
+
+
+def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
+    """The cheapest cutoff for each cost ratio."""
+    lines = []
+    for ratio in ratios:
+        best = plots.cheapest(curve, ratio)
+        cutoff = float(np.nextafter(curve.score[best], np.float32(-np.inf)))
+        escapes, flags = curve.defects - curve.captured[best], curve.false_calls[best]
+        cost = f"{curve.cost(ratio)[best]:.4g}"
+        lines.append(Line((f"{ratio:g} : 1", short(cutoff), f"{escapes:,}", f"{flags:,}", cost)))
+    columns = ("escape : false call", "cheapest cutoff", "escapes", "false calls", "cost per 1,000 parts")
+    note = "Cost in false calls. The cheapest cutoffs are those of these very data, so they look better than they are."
+    return Grid("Cheapest cutoff for what an escape costs", columns, lines, note)
+
+
+def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
+    """The parts whose verdict a small change of the cutoff, or of the picture, would turn."""
+    margin = np.where(table.measured, table.score - judged.cutoff, np.nan).astype(np.float32)
+    rows = nearest(margin, EACH_SIDE)
+    title = "Near the cutoff"
+    if not rows:
+        return Section("near", title, ["No cutoff is known, so nothing can be near to it."])
+    defects = np.flatnonzero(table.is_defect & np.isfinite(margin))
+    said = []
+    for side, there in (("above", defects[margin[defects] > 0]), ("at or below", defects[margin[defects] <= 0])):
+        if len(there):
+            row = int(there[np.abs(margin[there]).argmin()])
+            said.append(
+                f"The nearest defect {side} the cutoff is {table.describe(row)} ({table.label[row]}), "
+                f"{abs(float(margin[row])):.3g} away."
+            )
+    what = kinds(table, judged)
+    lines = [
+        Line(
+            (
+                table.describe(row),
+                table.label[row],
+                VERDICTS[judged.verdict[row]],
+                what[row],
+                f"{table.score[row]:.4g}",
+                f"{margin[row]:+.3g}",
+            )
+        )
+        for row in rows
+    ]
+    grid = Grid("The nearest parts", ("part", "label", "verdict", "kind", "score", "from the cutoff"), lines, words=4)
+    return Section("near", title, said, [plots.neighbours_plot(margin[rows], table.is_defect[rows])], [grid])

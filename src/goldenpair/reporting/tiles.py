@@ -1,0 +1,125 @@
+"""Tiles: the pictures of single parts, small enough to stand in the page itself."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from goldenpair.data.decoding import decode, read_size
+from goldenpair.data.table import PATH_COLUMNS, Layout, PairTable, part_pictures
+from goldenpair.errors import DataError
+from goldenpair.quality.scored import ScoredTable
+
+LARGEST = 160
+"""Height of a picture in a tile, in pixels, where there are few."""
+_SMALLER = ((200, 64), (60, 96))  # from so many tiles on, pictures of this height
+_QUALITY = 82
+Pixels = NDArray[np.uint8]
+"""uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a tile shows of a part: a picture for each light, and heatmaps laid over the sample where there are any."""
+
+    golden: Sequence[Pixels]
+    sample: Sequence[Pixels]
+    heatmap: Sequence[Pixels] = ()
+
+
+Show = Callable[[int, int], Shown]
+"""The pictures of a row, at most so many pixels high; raises DataError for what cannot be read."""
+
+
+@dataclass(frozen=True)
+class TilePicture:
+    role: str
+    light: str
+    uri: str
+
+    @property
+    def caption(self) -> str:
+        return f"{self.role}, {self.light}" if self.light else self.role
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part with its pictures, or with the reason why there are none."""
+
+    row: int
+    pictures: Sequence[TilePicture] = ()
+    problem: str = ""
+
+
+@dataclass
+class Budget:
+    """Bytes that pictures may still take in the page."""
+
+    left: int
+    spent: int = field(default=0)
+
+    def take(self, size: int) -> bool:
+        if size > self.left:
+            return False
+        self.left -= size
+        self.spent += size
+        return True
+
+
+def tiles(rows: Sequence[int], show: Show, lights: Sequence[str], budget: Budget) -> list[Tile]:
+    """Tiles of the first of these rows: all of them, if the budget lasts. The more rows, the smaller the pictures."""
+    height = next((size for count, size in _SMALLER if len(rows) >= count), LARGEST)
+    made = []
+    for row in rows:
+        try:
+            tile = Tile(row, _pictures(show(row, height), lights))
+        except DataError as error:
+            tile = Tile(row, problem=str(error))
+        if not budget.take(sum(len(one.uri) for one in tile.pictures) + len(tile.problem)):
+            break
+        made.append(tile)
+    return made
+
+
+def _pictures(shown: Shown, lights: Sequence[str]) -> list[TilePicture]:
+    names = lights or ("",)
+    roles = [("golden", shown.golden), ("sample", shown.sample), ("heatmap", shown.heatmap)]
+    return [
+        TilePicture(role, names[place] if place < len(names) else "", data_uri(pictures[place]))
+        for place in range(len(shown.sample))
+        for role, pictures in roles
+        if place < len(pictures)
+    ]
+
+
+def data_uri(pixels: Pixels) -> str:
+    """A picture as JPEG within an address."""
+    content = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=_QUALITY, colorspace="RGB")
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], extension: str) -> Show:
+    """The picture files of a table's rows, found as TAO finds them. Raises DataError if a column is missing."""
+    if absent := [name for name in PATH_COLUMNS if name not in table.cells]:
+        raise DataError(f"pictures are found by {', '.join(PATH_COLUMNS)}, and {table.source} has no {', '.join(absent)}")
+    layout = Layout(tuple(lights), 1, 1, 1, 1, extension)
+
+    def show(row: int, height: int) -> Shown:
+        one = PairTable(table.source, images_dir, {name: [table.cells[name][row]] for name in PATH_COLUMNS})
+        parts = part_pictures(one, layout)
+        golden, sample = parts.chosen[0, 0], parts.sample[0]
+        both = [[read_small(parts.paths[number], height) for number in part.tolist()] for part in (golden, sample)]
+        return Shown(*both)
+
+    return show
+
+
+def read_small(path: str, height: int) -> Pixels:
+    """A picture file no higher than `height`, in its own shape; raises DataError as `decode` does."""
+    width, own = read_size(path)
+    high = min(own, height)
+    return decode(path, high, max(1, round(width * high / own))).transpose(1, 2, 0)
