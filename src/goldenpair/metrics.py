@@ -20,11 +20,32 @@ Score = NDArray[np.floating[Any]]
 Flag = NDArray[np.bool_]
 
 
+def lower_bound(count: float, of: float, confidence: float) -> float:
+    """Clopper and Pearson's bound of a share, one-sided; counts may be effective ones, which are no whole numbers."""
+    from scipy.special import betaincinv  # slow to import, and not needed before there is something to measure
+
+    return float(betaincinv(count, of - count + 1, 1 - confidence)) if count > 0 else 0.0
+
+
+def upper_bound(count: float, of: float, confidence: float) -> float:
+    return 1.0 - lower_bound(of - count, of, confidence)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval that knows that parts of one board are alike."""
+
+    low: float
+    high: float
+    effective: float | None = None
+    """So many independent parts would tell as much; None where boards were resampled instead."""
+
+
 @dataclass(frozen=True)
 class Rate:
     """A share `value` = `count` / `of` in 0..1, None where `of` is 0, with its exact 95 % interval.
 
-    The interval is Clopper and Pearson's (1934).
+    The interval is Clopper and Pearson's (1934), which takes every part for an independent one.
     """
 
     value: float | None
@@ -32,15 +53,14 @@ class Rate:
     of: int
     low: float | None
     high: float | None
+    boards: Interval | None = None
+    """The interval that allows for boards (`quality/rates.py`); None where it was not asked for or cannot be told."""
 
     @classmethod
-    def measured(cls, count: int, of: int) -> "Rate":
-        from scipy.stats import binomtest  # slow to import, and not needed before there is something to measure
-
+    def measured(cls, count: int, of: int, boards: Interval | None = None) -> "Rate":
         if not of:
             return cls(None, count, of, None, None)
-        interval = binomtest(count, of).proportion_ci(0.95, method="exact")
-        return cls(count / of, count, of, float(interval.low), float(interval.high))
+        return cls(count / of, count, of, lower_bound(count, of, 0.975), upper_bound(count, of, 0.975), boards)
 
     @property
     def ppm(self) -> float | None:
