@@ -87,7 +87,7 @@ def read_scored(
     if labels is not None:
         given[label_column] = _labels_of(table, Path(labels), label_column)
     assert name is not None
-    score = _numbers(given[name], path, name)
+    score = numbers(given[name], path, name)
     if "verdict" in given:
         score[np.array([cell == "ERROR" for cell in given["verdict"]], np.bool_)] = np.nan
     with path.open("rb") as content:
@@ -127,7 +127,7 @@ def _first_folder(path: str) -> str:
     return next((one for one in path.replace("\\", "/").split("/") if one not in ("", ".")), "")
 
 
-def _numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
+def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
     """float32 [N], NaN for empty cells; a word in the place of a number is a mistake."""
     found = np.empty(len(cells), np.float32)
     wrong: list[str] = []
