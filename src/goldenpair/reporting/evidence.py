@@ -9,7 +9,8 @@ import numpy as np
 from goldenpair import __version__
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting.context import Context
-from goldenpair.reporting.judged import VERDICTS, Judged
+from goldenpair.quality.policy import VERDICTS
+from goldenpair.reporting.judged import Judged
 from goldenpair.reporting.page import Card, Gallery, Grid, Line, Section
 from goldenpair.reporting.tiles import Budget, Tile, tiles
 
@@ -57,9 +58,9 @@ def _by_score(table: ScoredTable, chosen: "np.ndarray[tuple[int], np.dtype[np.bo
 
 def _facts(table: ScoredTable, judged: Judged, row: int) -> list[tuple[str, str]]:
     known = [("label", table.label[row]), ("score", f"{table.score[row]:.4g}")]
-    if np.isfinite(judged.cutoff[row]):
-        known.append(("cutoff", f"{judged.cutoff[row]:.4g}"))
-    known.append(("verdict", VERDICTS[judged.verdict[row]]))
+    if np.isfinite(judged.review[row]):
+        known.append(("cutoff", f"{judged.review[row]:.4g}"))
+    known.append(("verdict", VERDICTS[judged.code[row]]))
     path = table.cells["input_path"][row] if "input_path" in table.cells else ""
     return [*known, ("path", path)] if path else known
 
@@ -72,7 +73,7 @@ def _card(table: ScoredTable, judged: Judged, tile: Tile) -> Card:
 
 def _grid(table: ScoredTable, judged: Judged, heading: str, rows: Sequence[int]) -> Grid:
     lines = [
-        Line((table.describe(row), table.label[row], VERDICTS[judged.verdict[row]], f"{table.score[row]:.4g}"))
+        Line((table.describe(row), table.label[row], VERDICTS[judged.code[row]], f"{table.score[row]:.4g}"))
         for row in rows
     ]
     grid = Grid(heading, ("part", "label", "verdict", "score"), lines, words=3)

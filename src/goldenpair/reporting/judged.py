@@ -2,52 +2,62 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.errors import DataError
-from goldenpair.metrics import Flag, above, cutoff_for_capture, short
+from goldenpair.metrics import Flag, cutoff_for_capture, short
+from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Policy
 from goldenpair.quality.scored import ScoredTable
 
-VERDICTS = ("PASS", "REVIEW", "FAIL", "ERROR")
-_PASS, _REVIEW, _FAIL, _ERROR = range(4)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """`verdict` is int8 [N], places in VERDICTS; `cutoff` float32 [N], what each score was compared with, NaN where
-    nobody knows. `source` says in words where the verdicts are from."""
+    """`code` is int8 [N], places in VERDICTS; `review` and `fail` are float32 [N], what each score was compared with,
+    NaN where nobody knows. `source` says in words where the verdicts are from; `marks` must be shown with each figure.
+    """
 
-    verdict: NDArray[np.int8]
-    cutoff: NDArray[np.float32]
+    code: NDArray[np.int8]
+    review: NDArray[np.float32]
+    fail: NDArray[np.float32]
     source: str
-    optimistic: bool
-    """Whether the cutoff was chosen on the very data that are reported."""
+    marks: tuple[str, ...] = ()
+    policy: Policy | None = None
 
     @property
     def stopped(self) -> Flag:
         """bool [N]: REVIEW and FAIL."""
-        return (self.verdict == _REVIEW) | (self.verdict == _FAIL)
+        return (self.code == REVIEW) | (self.code == FAIL)
 
     @property
-    def one_cutoff(self) -> float | None:
-        """The cutoff, if all parts have the same one."""
-        known = np.unique(self.cutoff)  # NaN is one value
-        return float(known[0]) if len(known) == 1 and np.isfinite(known[0]) else None
+    def cutoffs(self) -> list[float]:
+        """The cutoff that all parts have, the one for FAIL behind it if that is another; none where they differ."""
+        known = [np.unique(one) for one in (self.review, self.fail)]  # NaN is one value
+        if any(len(one) != 1 or not np.isfinite(one[0]) for one in known):
+            return []
+        return list(dict.fromkeys(float(one[0]) for one in known))
 
     def count(self, verdict: str) -> int:
-        return int((self.verdict == VERDICTS.index(verdict)).sum())
+        return int((self.code == VERDICTS.index(verdict)).sum())
 
 
-def by_cutoff(table: ScoredTable, cutoff: float, source: str, optimistic: bool = False) -> Judged:
-    """FAIL for every score that exceeds the cutoff."""
-    verdict = np.where(above(table.score, cutoff), _FAIL, _PASS).astype(np.int8)
-    verdict[~np.isfinite(table.score)] = _ERROR
-    return Judged(verdict, np.full(len(table), cutoff, np.float32), source, optimistic)
+def by_policy(table: ScoredTable, policy: Policy) -> Judged:
+    """As the policy decides; raises InputError for one of other scores, DataError if types are not to be found."""
+    policy.refuse_other_scores(table.score_column)
+    found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
+    marks = list(policy.marks)
+    if found.unknown:
+        named = ", ".join(f"{kind} ({count:,})" for kind, count in list(found.unknown.items())[:5])
+        marks.append(f"{sum(found.unknown.values()):,} parts are of types that the policy does not know: {named}")
+    if found.unnamed:
+        marks.append(f"{found.unnamed:,} parts have no type, and were judged by the global cutoff")
+    review, fail = found.review.astype(np.float32), found.fail.astype(np.float32)
+    return Judged(found.code, review, fail, policy.source, tuple(marks), policy)
 
 
 def by_capture(table: ScoredTable, capture: float) -> Judged:
@@ -56,8 +66,12 @@ def by_capture(table: ScoredTable, capture: float) -> Judged:
     cutoff = cutoff_for_capture(table.score[rows], table.is_defect[rows], capture)
     if cutoff is None:
         raise DataError(f"{table.source}: it has no defects to choose a cutoff by; give one with --cutoff or --policy")
-    source = f"the highest that captures {capture:.4g} of the defects of this very table: chosen on what is reported"
-    return by_cutoff(table, cutoff, source, optimistic=True)
+    source = f"the highest that captures {100 * capture:.6g}% of the defects of this very table"
+    mark = (
+        "The cutoff was chosen on the data that are reported, so the figures flatter. Choose it on other boards "
+        "(goldenpair policy) and give it with --policy or --cutoff."
+    )
+    return replace(by_policy(table, Policy.of_cutoff(cutoff, source)), marks=(mark,))
 
 
 def by_column(table: ScoredTable) -> Judged:
@@ -67,19 +81,24 @@ def by_column(table: ScoredTable) -> Judged:
     """
     cells = table.cells["verdict"]
     known = {name: place for place, name in enumerate(VERDICTS)}
-    strange = sorted(set(cells) - set(known))
-    if strange:
+    if strange := sorted(set(cells) - set(known)):
         raise DataError(
             f"{table.source}: column verdict holds {', '.join(map(repr, strange[:5]))}, where {', '.join(VERDICTS)} are "
             "known; give --cutoff or --policy"
         )
-    verdict = np.fromiter(map(known.__getitem__, cells), np.int8, len(cells))
-    verdict[~np.isfinite(table.score)] = _ERROR
-    passed, failed = table.score[verdict == _PASS], table.score[(verdict == _FAIL) | (verdict == _REVIEW)]
-    highest = passed.max(initial=-np.inf)
-    explains = len(passed) and highest < failed.min(initial=np.inf)
-    cutoff = np.full(len(table), highest if explains else np.nan, np.float32)
-    return Judged(verdict, cutoff, "the file's own column verdict", optimistic=False)
+    code = np.fromiter(map(known.__getitem__, cells), np.int8, len(cells))
+    code[~np.isfinite(table.score)] = ERROR
+    passed, reviewed, failed = (table.score[code == one] for one in (PASS, REVIEW, FAIL))
+    review = _between(passed, np.concatenate([reviewed, failed]))
+    fail = _between(np.concatenate([passed, reviewed]), failed) if len(reviewed) else review
+    source = "the file's own column verdict"
+    return Judged(code, np.full(len(code), review, np.float32), np.full(len(code), fail, np.float32), source)
+
+
+def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:
+    """A cutoff that tells these scores apart; NaN if there is none."""
+    highest = float(lower.max(initial=-np.inf))
+    return highest if highest < upper.min(initial=np.inf) and np.isfinite(highest) else np.nan
 
 
 def kinds(table: ScoredTable, judged: Judged) -> list[str]:
@@ -88,7 +107,7 @@ def kinds(table: ScoredTable, judged: Judged) -> list[str]:
     stopped, defect = judged.stopped, table.is_defect
     which = np.where(defect, np.where(stopped, 4, 2), np.where(stopped, 3, 5))
     which = np.where(table.labelled, which, 1)
-    which = np.where(judged.verdict == _ERROR, 0, which)
+    which = np.where(judged.code == ERROR, 0, which)
     return [str(one) for one in names[which]]
 
 
@@ -108,7 +127,7 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
                 (boards[place] for place in table.board.tolist()),
                 (_harmless(label) for label in table.label),
                 _scores(table),
-                (VERDICTS[place] for place in judged.verdict.tolist()),
+                (VERDICTS[place] for place in judged.code.tolist()),
                 kinds(table, judged),
                 strict=True,
             )
@@ -125,7 +144,11 @@ def _harmless(cell: str) -> str:
 
 def stated(judged: Judged) -> str:
     """The cutoff and where it is from, in one sentence."""
-    one = judged.one_cutoff
-    if one is None:
-        return f"Verdicts are those of {judged.source}; no single cutoff explains them."
-    return f"Cutoff {short(one)}: {judged.source}."
+    cutoffs = judged.cutoffs
+    if len(cutoffs) == 2:
+        return f"REVIEW above {short(cutoffs[0])}, FAIL above {short(cutoffs[1])}: {judged.source}."
+    if cutoffs:
+        return f"Cutoff {short(cutoffs[0])}: {judged.source}."
+    if judged.policy:
+        return f"Cutoffs by component type: {judged.source}."
+    return f"Verdicts are those of {judged.source}; no single cutoff explains them."

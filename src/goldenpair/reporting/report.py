@@ -19,7 +19,7 @@ def build_page(table: ScoredTable, judged: Judged, context: Context) -> Page:
     rows = table.measured
     score, is_defect = table.score[rows], table.is_defect[rows]
     sections = [
-        curves_section(score, is_defect, judged.one_cutoff, context.cost_ratios),
+        curves_section(score, is_defect, judged.cutoffs, context.cost_ratios),
         neighbours_section(table, judged),
         parts_section(table, judged, context),
         data_section(table, context),

@@ -8,7 +8,8 @@ from goldenpair.metrics import Flag, Score, short, working_point
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting import plots
 from goldenpair.reporting.curves import Sweep, break_even, nearest, sweep
-from goldenpair.reporting.judged import VERDICTS, Judged, kinds
+from goldenpair.quality.policy import VERDICTS
+from goldenpair.reporting.judged import Judged, kinds
 from goldenpair.reporting.page import Grid, Line, Section
 
 _CURVES = "What other cutoffs would do"
@@ -16,19 +17,18 @@ EACH_SIDE = 10
 """Parts on each side of the cutoff that are shown."""
 
 
-def curves_section(score: Score, is_defect: Flag, cutoff: float | None, ratios: Sequence[float]) -> Section:
+def curves_section(score: Score, is_defect: Flag, cutoffs: Sequence[float], ratios: Sequence[float]) -> Section:
     """Plots of what other cutoffs would do, of measured parts."""
     curve = sweep(score, is_defect)
-    marks = [] if cutoff is None else [cutoff]
-    scores = plots.histogram_plot(score, is_defect, marks)
+    scores = plots.histogram_plot(score, is_defect, cutoffs)
     if not curve.defects or not curve.good:
         missing = "good parts" if curve.defects else "defects"
         said = [f"There are no {missing} among the measured parts, so a cutoff cannot be weighed."]
         return Section("curves", _CURVES, said, [scores])
-    at = None if cutoff is None else working_point(score, is_defect, cutoff)
+    at = working_point(score, is_defect, cutoffs[0]) if cutoffs else None
     even = break_even(curve, at.escapes.count, at.false_calls.count) if at else None
-    made = [plots.roc_plot(curve, at), plots.cutoff_plot(curve, marks), scores]
-    cost = plots.cost_plot(curve, ratios, marks, even)
+    made = [plots.roc_plot(curve, at), plots.cutoff_plot(curve, cutoffs), scores]
+    cost = plots.cost_plot(curve, ratios, cutoffs, even)
     return Section("curves", _CURVES, [plots.told(even)] if even else [], [*made, cost], [cost_grid(curve, ratios)])
 
 
@@ -48,7 +48,7 @@ def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
 
 def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
     """The parts whose verdict a small change of the cutoff, or of the picture, would turn."""
-    margin = np.where(table.measured, table.score - judged.cutoff, np.nan).astype(np.float32)
+    margin = np.where(table.measured, table.score - judged.review, np.nan).astype(np.float32)
     rows = nearest(margin, EACH_SIDE)
     title = "Near the cutoff"
     if not rows:
@@ -68,7 +68,7 @@ def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
             (
                 table.describe(row),
                 table.label[row],
-                VERDICTS[judged.verdict[row]],
+                VERDICTS[judged.code[row]],
                 what[row],
                 f"{table.score[row]:.4g}",
                 f"{margin[row]:+.3g}",
