@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from goldenpair.quality.robustness import Robustness
 from goldenpair.reporting.tiles import Show
 
 
@@ -34,9 +35,12 @@ class Context:
 
     title: str = ""
     show: Show | None = None
+    heatmaps: bool = False
+    """Whether `show` gives them."""
     lights: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     splits: Sequence[Split] = ()
     latency: Latency | None = None
+    robustness: Robustness | None = None
     cost_ratios: Sequence[float] = (10, 100, 1000)
     """What an escape may cost, in false calls."""

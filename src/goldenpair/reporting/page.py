@@ -7,16 +7,17 @@ from typing import Literal
 from goldenpair.reporting.plots import Plot
 from goldenpair.reporting.tiles import TilePicture
 
-State = Literal["met", "not met", "not provable", "no target"]
-SIGNS = {"met": "✓", "not met": "✗", "not provable": "?", "no target": "–"}
+State = Literal["MET", "NOT MET", "NOT PROVABLE", "NO TARGET"]
+_SIGNS = {"MET": "✓", "NOT MET": "✗", "NOT PROVABLE": "?", "NO TARGET": "–"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table; one that rests on few parts is `small` and shown in grey."""
+    """A line of a table. What rests on few parts is shown in grey: the `small` line, or the `grey` ones of its cells."""
 
     cells: Sequence[str]
     small: bool = False
+    grey: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Finding:
 
     @property
     def sign(self) -> str:
-        return SIGNS[self.state]
+        return _SIGNS[self.state]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Page:
 
     @property
     def sign(self) -> str:
-        return SIGNS[self.verdict]
+        return _SIGNS[self.verdict]
 
 
 def render(page: Page) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, short
-from goldenpair.reporting.curves import BreakEven, Sweep, cheapest, histogram
+from goldenpair.quality.robustness import Curve
+from goldenpair.reporting.curves import BreakEven, Numbers, Sweep, cheapest, histogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -201,6 +202,52 @@ def neighbours_plot(margin: Score, is_defect: Flag) -> Plot:
         f"{int(is_defect.sum())} are defects, and {wrong} are on the wrong side."
     )
     return _plot("neighbours", "Parts nearest to the cutoff", drawn, alt)
+
+
+def calibration_plot(stated: Numbers, is_defect: Flag, bins: int = 10) -> Plot:
+    """The share of defects against the stated probability, over equally wide bins; a calibrated one is on the diagonal.
+    The larger a mark, the more parts are in its bin."""
+    place = np.clip((stated * bins).astype(np.int64), 0, bins - 1)
+    parts = np.bincount(place, minlength=bins)
+    there = np.flatnonzero(parts)
+    meant = np.bincount(place, stated, bins)[there] / parts[there]
+    share = np.bincount(place, is_defect, bins)[there] / parts[there]
+    with _drawing("calibration") as (axes, drawn):
+        (ax,) = axes
+        ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.2, label="calibrated")
+        ax.plot(meant, share, "-", color=DARK, linewidth=1)
+        ax.scatter(meant, share, s=12 + 10 * np.log10(parts[there]), color=DARK, zorder=3)
+        ax.set(xlabel="stated probability of a defect", ylabel="share of defects", xlim=(-0.03, 1.03), ylim=(-0.03, 1.05))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(_percent)
+        ax.legend(loc="upper left")
+    told = [f"{m:.1%} stated, {s:.1%} found, {n:,} parts" for m, s, n in zip(meant, share, parts[there], strict=True)]
+    return _plot("calibration", "Stated and found probability", drawn, f"Calibration by bin: {'; '.join(told)}.")
+
+
+def robustness_plot(curve: Curve, number: int) -> Plot:
+    """Flips and false calls at full capture over the levels of one disturbance."""
+    levels = [point.level for point in curve.points]
+    lines = [
+        ("verdicts that flip", [point.flips.value for point in curve.points], "o-", DARK),
+        ("false calls at 100% capture", [point.fpr_at_full_capture.value for point in curve.points], "s--", ORANGE),
+    ]
+    name = f"robustness-{number}"
+    with _drawing(name, size=(4.9, 2.4)) as (axes, drawn):
+        (ax,) = axes
+        for label, values, mark, colour in lines:
+            known = [np.nan if value is None else value for value in values]
+            ax.plot(levels, known, mark, color=colour, markersize=4, label=label)
+        ax.set(xlabel=f"{curve.name}, {curve.unit}" if curve.unit else curve.name, ylim=(-0.03, 1.05))
+        ax.yaxis.set_major_formatter(_percent)
+        ax.legend(loc="best")
+    told = [f"{point.label}: {_value(point.flips)} flip, {_value(point.fpr_at_full_capture)}" for point in curve.points]
+    alt = f"{curve.said} Verdicts that flip, and false calls at 100% capture: {'; '.join(told)}."
+    return _plot(name, curve.name.capitalize(), drawn, alt)
+
+
+def _value(rate: Rate) -> str:
+    return "-" if rate.value is None else f"{rate.value:.1%}"
 
 
 def _bars(value: float, rate: Rate, floor: float) -> list[list[float]]:

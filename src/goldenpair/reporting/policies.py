@@ -1,0 +1,57 @@
+"""The page's chapters on how parts are decided: the policy, its probabilities, and what disturbs its verdicts."""
+
+from goldenpair.metrics import Flag, Rate, Score
+from goldenpair.quality.calibration import expected_error
+from goldenpair.quality.policy import Policy
+from goldenpair.quality.robustness import Point, Robustness
+from goldenpair.reporting import plots
+from goldenpair.reporting.page import Grid, Line, Section
+
+_MOST_TYPES = 60
+
+
+def policy_section(policy: Policy, score: Score, is_defect: Flag) -> Section:
+    """What the policy says of itself, and whether its probabilities hold on the measured parts."""
+    said = [f"{policy.told()[:1].upper()}{policy.told()[1:]}. From: {policy.source}."]
+    if policy.rule:
+        said.append(f"Rule: {policy.rule}.")
+    said.append(f"Fitted on {policy.fitted_on}." if policy.fitted_on else "It was not fitted by goldenpair policy.")
+    made = []
+    if (stated := policy.probability(score)) is not None and len(score):
+        made.append(plots.calibration_plot(stated, is_defect))
+        error = expected_error(stated, is_defect)
+        said.append(f"Expected calibration error on the parts of this page: {error:.3%}.")
+    grids = [_types_grid(policy)] if policy.types else []
+    listed = [*map(str, policy.guarantees), *policy.notes]
+    return Section("policy", "Decision policy", said, made, grids, listed=listed)
+
+
+def _types_grid(policy: Policy) -> Grid:
+    lines = [
+        Line((kind, f"{band.review:g}", f"{band.fail:g}", f"{band.goods:,}", f"{band.defects:,}", f"{band.weight:.2f}"))
+        for kind, band in policy.types.items()
+    ]
+    columns = ("type", "REVIEW above", "FAIL above", "good parts", "defects", "own weight")
+    grid = Grid(f"Cutoffs by {policy.column}", columns, lines, "Own weight: 1 is the type's parts alone, 0 all parts.")
+    return grid.first(_MOST_TYPES, "the policy's file has them all")
+
+
+def robustness_section(found: Robustness) -> Section:
+    """Curves, and their numbers as a table."""
+    lines = [_point_line("none", found.undisturbed)]
+    lines += [_point_line(f"{curve.name}: {point.label}", point) for curve in found.curves for point in curve.points]
+    columns = ("disturbance", "false calls at 100% capture", "flips", "new escapes", "new false calls")
+    said = [
+        f"Samples of {found.good:,} good parts and {found.defects:,} defects (of {found.of:,} parts) were disturbed, "
+        f"goldens left as they are, and judged by the cutoff {found.cutoff:g}."
+    ]
+    made = [plots.robustness_plot(curve, number) for number, curve in enumerate(found.curves, 1)]
+    return Section("robustness", "Robustness", said, made, [Grid("Disturbed samples", columns, lines)])
+
+
+def _point_line(name: str, point: Point) -> Line:
+    return Line((name, *map(_share, (point.fpr_at_full_capture, point.flips, point.lost, point.gained))))
+
+
+def _share(rate: Rate) -> str:
+    return "-" if rate.value is None else f"{rate.value:.1%} ({rate.count:,} of {rate.of:,})"
