@@ -251,32 +251,42 @@ def _differences(
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Parts in the order of their scores, the highest first; `starts` is where each new score begins."""
+    """Parts as far as the defects' scores tell them apart: K of those differ.
 
-    board: NDArray[np.int64]
-    is_defect: Flag
-    starts: NDArray[np.int64]
+    `defect` is each defect's place among these K, the lowest first. Good parts of one board between the same two of
+    them, or beside the same one, are counted together: place 2 k lies below defect score k and 2 k + 1 beside it.
+    """
+
+    scores: int
+    defect: NDArray[np.int64]
+    defect_board: NDArray[np.int64]
+    good: NDArray[np.int64]
+    good_board: NDArray[np.int64]
+    good_count: NDArray[np.int64]
 
     @classmethod
     def of(cls, score: NDArray[np.float32], is_defect: Flag, board: NDArray[np.int64]) -> "_Ranked":
-        order = np.argsort(-score, kind="stable")
-        ranked = score[order]
-        starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-        return cls(board[order], is_defect[order], starts)
+        known, defect = np.unique(score[is_defect], return_inverse=True)
+        good = score[~is_defect]
+        place = np.searchsorted(known, good)
+        beside = known[np.minimum(place, len(known) - 1)] == good
+        code = (2 * place + beside) * (int(board.max()) + 1) + board[~is_defect]
+        codes, count = np.unique(code, return_counts=True)
+        places, boards = np.divmod(codes, int(board.max()) + 1)
+        return cls(len(known), defect, board[is_defect], places, boards, count)
 
     def figures(self, times: NDArray[np.int64], capture: float) -> tuple[float, float] | None:
         """False calls at `capture` and AUROC where board i is there `times[i]` times; None without a class."""
-        weight = times[self.board]
-        bad = np.add.reduceat(weight * self.is_defect, self.starts)
-        good = np.add.reduceat(weight, self.starts) - bad
-        captured, called = np.cumsum(bad), np.cumsum(good)
-        defects, goods = int(captured[-1]), int(called[-1])
+        bad = np.bincount(self.defect, times[self.defect_board], self.scores)
+        good = np.bincount(self.good, times[self.good_board] * self.good_count, 2 * self.scores + 1)
+        captured, called = np.cumsum(bad[::-1])[::-1], np.cumsum(good[::-1])[::-1]
+        defects, goods = captured[0], called[0]
         if not defects or not goods:
             return None
         needed = max(1.0, np.ceil(capture * defects - 1e-9))
-        at = int(np.searchsorted(captured, needed))
-        below = goods - called + good / 2  # good parts below each score, and half of those beside it
-        return int(called[at]) / goods, float((bad * below).sum()) / defects / goods
+        lowest = int(np.flatnonzero(captured >= needed)[-1])
+        below = goods - called[1::2] + good[1::2] / 2  # good parts below each score, and half of those beside it
+        return float(called[2 * lowest + 1] / goods), float((bad * below).sum() / defects / goods)
 
 
 def _changes(
