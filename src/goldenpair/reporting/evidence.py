@@ -2,14 +2,14 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from goldenpair import __version__
+from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting.context import Context
-from goldenpair.quality.policy import VERDICTS
 from goldenpair.reporting.judged import Judged
 from goldenpair.reporting.page import Card, Gallery, Grid, Line, Section
 from goldenpair.reporting.tiles import Budget, Tile, tiles
@@ -22,7 +22,7 @@ _MOST_TILES, _MOST_LINES = 300, 500
 
 
 def parts_section(table: ScoredTable, judged: Judged, context: Context) -> Section:
-    """Every escape, the highest scores among them first, and the worst false calls: tiles, or tables without pictures."""
+    """Every escape and the worst false calls, the highest scores first: tiles, or tables without pictures."""
     stopped, there = judged.stopped, table.measured
     escapes = _by_score(table, there & table.is_defect & ~stopped)
     flags = _by_score(table, there & ~table.is_defect & stopped)
@@ -111,7 +111,9 @@ def run_section(context: Context) -> Section:
     facts = [*context.facts, ("page made by", f"goldenpair {__version__}, Python {platform.python_version()}")]
     grids = [facts_grid("Model, versions and machine", facts)]
     if (one := context.latency) is not None:
-        times = [(f"p{share}", f"{1000 * value:.2f} ms") for share, value in ((50, one.p50), (95, one.p95), (99, one.p99))]
+        times = [
+            (f"p{share}", f"{1000 * value:.2f} ms") for share, value in ((50, one.p50), (95, one.p95), (99, one.p99))
+        ]
         rate = ("the whole table, decoding included", f"{one.throughput:,.1f} pairs/s")
         grids.append(facts_grid(f"Time for one pair, of {one.pairs} pairs one at a time", [*times, rate]))
     return Section("run", "Model, versions and time", grids=grids)

@@ -32,7 +32,8 @@ class Judged:
     @property
     def stopped(self) -> Flag:
         """bool [N]: REVIEW and FAIL."""
-        return (self.code == REVIEW) | (self.code == FAIL)
+        found: Flag = (self.code == REVIEW) | (self.code == FAIL)
+        return found
 
     @property
     def cutoffs(self) -> list[float]:
@@ -83,8 +84,8 @@ def by_column(table: ScoredTable) -> Judged:
     known = {name: place for place, name in enumerate(VERDICTS)}
     if strange := sorted(set(cells) - set(known)):
         raise DataError(
-            f"{table.source}: column verdict holds {', '.join(map(repr, strange[:5]))}, where {', '.join(VERDICTS)} are "
-            "known; give --cutoff or --policy"
+            f"{table.source}: column verdict holds {', '.join(map(repr, strange[:5]))}, where {', '.join(VERDICTS)} "
+            "are known; give --cutoff or --policy"
         )
     code = np.fromiter(map(known.__getitem__, cells), np.int8, len(cells))
     code[~np.isfinite(table.score)] = ERROR

@@ -11,7 +11,7 @@ from goldenpair.reporting.page import Finding, Grid, Line, Section, State
 _COLUMNS = ("figure", "what it is", "value", "ppm", "counted", "exact 95%", "boards 95%")
 _BOARDS = (
     "Every share stands with its counts. The exact interval (Clopper and Pearson) takes each part for an independent "
-    "one; the interval of boards allows for parts of one board being alike, and is the one to believe where they differ."
+    "one; the interval of boards allows for parts of one board being alike, believe it where they differ."
 )
 _MOST_CELLS = 40
 _ELSEWHERE = "metrics.json has them all"
@@ -87,8 +87,8 @@ def _capture_grid(at_capture: Sequence[AtCapture]) -> Grid:
     """What the scores could do at best, with the interval that allows for the cutoff."""
     lines = []
     for at in at_capture:
-        if at.point is None:
-            lines.append(Line((f"{at.target:.4g}", "-", "-", "", "0 of 0", "", "no defects"), True))
+        if at.point is None or at.point.cutoff is None:
+            lines.append(Line((f"{100 * at.target:.4g}%", "-", "-", "", "0 of 0", "", "no defects"), True))
             continue
         value, ppm, counts, exact, _ = _told(at.point.false_calls, True)
         free = between(at.false_calls) or _needs(at)

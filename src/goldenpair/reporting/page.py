@@ -13,7 +13,7 @@ _SIGNS = {"MET": "✓", "NOT MET": "✗", "NOT PROVABLE": "?", "NO TARGET": "–
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table. What rests on few parts is shown in grey: the `small` line, or the `grey` ones of its cells."""
+    """A line of a table. What rests on few parts is shown in grey: a `small` line, or its `grey` cells."""
 
     cells: Sequence[str]
     small: bool = False

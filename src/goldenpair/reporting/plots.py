@@ -1,4 +1,4 @@
-"""Plots as SVG that is a part of the page: the same bytes for the same numbers, and each says in words what it shows."""
+"""Plots as SVG within the page: the same bytes for the same numbers, and each says in words what it shows."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DARK, ORANGE, GREY, PALE = "#1b3a5b", "#c2410c", "#6b7280", "#c7d2de"
 _SIZE = (4.9, 3.2)  # inches; small, so that its letters can still be read at a phone's width
 _FONT = "DejaVu Sans"  # matplotlib brings it along, so sizes are the same everywhere; a browser takes its own
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": [_FONT],
     "font.size": 8.5,
@@ -63,7 +63,7 @@ def _drawing(name: str, rows: int = 1, size: tuple[float, float] = _SIZE) -> "It
 
 
 def _plot(name: str, title: str, drawn: StringIO, alt: str) -> Plot:
-    """The drawing as an element: no declaration, no metadata, names of its own, the browser's letters, and its words."""
+    """The drawing as an element: no declaration, no metadata, its own names, the browser's letters, its words."""
     text = drawn.getvalue()
     text = text[text.index("<svg") :]
     width, height = re.findall(r' viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0]
@@ -80,33 +80,29 @@ def _plot(name: str, title: str, drawn: StringIO, alt: str) -> Plot:
     return Plot(name, title, f"{head}\n{text}", alt)
 
 
-def roc_plot(curve: Sweep, point: WorkingPoint | None) -> Plot:
+def roc_plot(curve: Sweep, point: WorkingPoint, cutoffs: Sequence[float]) -> Plot:
     """Capture over the share of false calls, whose axis is logarithmic: on a line only its left end matters."""
     thin = curve.thinned()
     floor = 0.5 / max(1, curve.good)
+    here = max(point.false_calls.value or 0.0, floor), point.capture.value or 0.0
+    name = f"cutoff {short(cutoffs[0])}" if cutoffs else "these verdicts"
+    style: dict[str, Any] = {"fmt": "D", "color": ORANGE, "markersize": 5, "capsize": 3, "linewidth": 1.1}
     with _drawing("roc") as (axes, drawn):
         (ax,) = axes
         ax.step(np.maximum(thin.false_call_rate, floor), thin.capture, where="post", color=DARK)
-        if point:
-            _draw_point(ax, point, floor)
+        across, up = _bars(here[0], point.false_calls, floor), _bars(here[1], point.capture, 0.0)
+        ax.errorbar(*here, xerr=across, yerr=up, label=f"{name}, exact 95% intervals", **style)
         ax.set(xscale="log", xlim=(floor, 1.05), ylim=(-0.02, 1.03))
         ax.set(xlabel="false calls, share of good parts", ylabel="capture, share of defects")
         ax.xaxis.set_major_formatter(_share_on_log(floor))
         ax.yaxis.set_major_formatter(_percent)
+        ax.legend(loc="lower right")
     at = [f"{_capture_at(curve, share)} at {share:.2%}" for share in (0.0001, 0.001, 0.01, 0.1)]
-    alt = f"ROC curve. Capture by share of false calls: {', '.join(at)}."
-    if point:
-        alt += f" At cutoff {short(point.cutoff)}: capture {point.capture}; false calls {point.false_calls}."
+    alt = (
+        f"ROC curve. Capture by share of false calls: {', '.join(at)}. "
+        f"{name.capitalize()}: capture {point.capture}; false calls {point.false_calls}."
+    )
     return _plot("roc", "Capture against false calls (ROC, logarithmic)", drawn, alt)
-
-
-def _draw_point(ax: "Axes", point: WorkingPoint, floor: float) -> None:
-    here = max(point.false_calls.value or 0.0, floor), point.capture.value or 0.0
-    across, up = _bars(here[0], point.false_calls, floor), _bars(here[1], point.capture, 0.0)
-    label = f"cutoff {short(point.cutoff)}, exact 95% intervals"
-    style = {"fmt": "D", "color": ORANGE, "markersize": 5, "capsize": 3, "linewidth": 1.1}
-    ax.errorbar(*here, xerr=across, yerr=up, label=label, **style)
-    ax.legend(loc="lower right")
 
 
 def cutoff_plot(curve: Sweep, cutoffs: Sequence[float]) -> Plot:
@@ -125,7 +121,9 @@ def cutoff_plot(curve: Sweep, cutoffs: Sequence[float]) -> Plot:
     at = []
     for share in (1.0, 0.99, 0.97):
         place = _place_of(curve, share)
-        at.append(f"{curve.false_call_rate[place]:.2%} false calls at {share:.0%} capture (score {curve.score[place]:.4g})")
+        at.append(
+            f"{curve.false_call_rate[place]:.2%} false calls at {share:.0%} capture (score {curve.score[place]:.4g})"
+        )
     alt = f"Capture and false calls fall as the cutoff rises: {', '.join(at)}. {_marked(cutoffs)}"
     return _plot("cutoffs", "What each cutoff does", drawn, alt)
 
@@ -137,7 +135,7 @@ def histogram_plot(score: Score, is_defect: Flag, cutoffs: Sequence[float]) -> P
         (ax,) = axes
         ax.stairs(good, edges, fill=True, facecolor=PALE, label=f"good ({good.sum():,})")
         ax.stairs(good, edges, color=DARK, linewidth=0.8)
-        hatched = {"facecolor": "none", "edgecolor": ORANGE, "hatch": "////"}
+        hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": ORANGE, "hatch": "////"}
         ax.stairs(defects, edges, fill=True, label=f"defects ({defects.sum():,})", **hatched)
         ax.stairs(defects, edges, color=ORANGE, linewidth=1.2)
         _mark(ax, cutoffs)
@@ -149,10 +147,12 @@ def histogram_plot(score: Score, is_defect: Flag, cutoffs: Sequence[float]) -> P
         for name, values in (("good parts", score[~is_defect]), ("defects", score[is_defect]))
         if len(values)
     ]
-    return _plot("scores", "Scores of good parts and of defects", drawn, f"Scores: {'; '.join(told)}. {_marked(cutoffs)}")
+    return _plot(
+        "scores", "Scores of good parts and of defects", drawn, f"Scores: {'; '.join(told)}. {_marked(cutoffs)}"
+    )
 
 
-def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], even: BreakEven | None) -> Plot:
+def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], even: BreakEven) -> Plot:
     """Expected cost over the cutoff, a line for each cost ratio, with the cheapest cutoff of each."""
     thin = curve.thinned()
     said = []
@@ -167,8 +167,7 @@ def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], e
         ax.set(xlabel="cutoff", ylabel="cost, false calls\nper 1,000 parts", yscale="symlog", ylim=(0, None))
         ax.yaxis.set_major_formatter(_count)
         ax.legend(loc="best", title="an escape : a false call")
-    alt = f"Cost by cutoff; cheapest just below, for an escape against a false call of: {'; '.join(said)}."
-    alt = f"{alt} {told(even)}" if even else alt
+    alt = f"Cost by cutoff; cheapest just below, for an escape against a false call of: {'; '.join(said)}. {told(even)}"
     return _plot("cost", "Expected cost", drawn, alt)
 
 
@@ -190,8 +189,7 @@ def neighbours_plot(margin: Score, is_defect: Flag) -> Plot:
         (ax,) = axes
         for place, (defect, mark, colour) in enumerate([(True, "x", ORANGE), (False, "o", DARK)]):
             few = margin[is_defect == defect]
-            fill = {} if defect else {"markerfacecolor": "white"}
-            ax.plot(few, np.full(len(few), place), mark, color=colour, markersize=6, linestyle="none", **fill)
+            ax.plot(few, np.full(len(few), place), mark, color=colour, markersize=6, markerfacecolor="white")
         ax.axvline(0, color="black", linewidth=1.2)
         ax.set(yticks=[0, 1], yticklabels=["defects", "good"], ylim=(-0.6, 1.6), xlabel="score - cutoff")
         ax.margins(x=0.06)
@@ -217,7 +215,9 @@ def calibration_plot(stated: Numbers, is_defect: Flag, bins: int = 10) -> Plot:
         ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1.2, label="calibrated")
         ax.plot(meant, share, "-", color=DARK, linewidth=1)
         ax.scatter(meant, share, s=12 + 10 * np.log10(parts[there]), color=DARK, zorder=3)
-        ax.set(xlabel="stated probability of a defect", ylabel="share of defects", xlim=(-0.03, 1.03), ylim=(-0.03, 1.05))
+        ax.set(
+            xlabel="stated probability of a defect", ylabel="share of defects", xlim=(-0.03, 1.03), ylim=(-0.03, 1.05)
+        )
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(_percent)
         ax.legend(loc="upper left")
@@ -270,7 +270,7 @@ def _marked(cutoffs: Sequence[float]) -> str:
 def _place_of(curve: Sweep, capture: float) -> int:
     """Where the curve first reaches this capture."""
     needed = np.ceil(capture * curve.defects - 1e-9)
-    return int(min(np.searchsorted(curve.captured, needed), len(curve.score) - 1))
+    return min(int(np.searchsorted(curve.captured, needed)), len(curve.score) - 1)
 
 
 def _capture_at(curve: Sweep, share: float) -> str:
@@ -279,16 +279,16 @@ def _capture_at(curve: Sweep, share: float) -> str:
     return f"{curve.capture[place]:.1%}"
 
 
-def _percent(value: float, _: int | None = None) -> str:
+def _percent(value: float, _: float = 0) -> str:
     return f"{value:.0%}"
 
 
-def _count(value: float, _: int | None = None) -> str:
+def _count(value: float, _: float = 0) -> str:
     return f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}"
 
 
-def _share_on_log(floor: float) -> Callable[[float, int | None], str]:
-    def told(value: float, _: int | None = None) -> str:
+def _share_on_log(floor: float) -> Callable[[float, float], str]:
+    def told(value: float, _: float = 0) -> str:
         return f"{value * 100:g}%" if value > floor else "0"
 
     return told

@@ -44,6 +44,11 @@ class Report:
         found = figures(table, judged.stopped, own[0] if own else None, cutoffs)
         return cls(table, judged, found, judge(found, targets), breakdowns(table, judged.stopped))
 
+    def told(self) -> list[str]:
+        """What decided, what must be known of it, and what was found of the targets: lines for a terminal."""
+        lines = [stated(self.judged), *self.judged.marks]
+        return lines + [f"{one.result}: {one.text}" for one in self.findings.findings]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
@@ -65,7 +70,9 @@ class Report:
         found = self.figures
         subtitle = f"{found.parts:,} parts: {found.good:,} good, {found.defects:,} defective"
         subtitle += f", {found.errors:,} without a score" if found.errors else ""
-        return Page(title, f"{subtitle}. {stated(judged)}", verdict, said, findings, judged.marks, self._sections(context))
+        return Page(
+            title, f"{subtitle}. {stated(judged)}", verdict, said, findings, judged.marks, self._sections(context)
+        )
 
     def _sections(self, context: Context) -> list[Section]:
         table, judged = self.table, self.judged
@@ -73,7 +80,7 @@ class Report:
         score, is_defect = table.score[rows], table.is_defect[rows]
         made = [
             figures_section(self.figures, stated(judged)),
-            curves_section(score, is_defect, judged.cutoffs, context.cost_ratios),
+            curves_section(score, is_defect, self.figures.point, judged.cutoffs, context.cost_ratios),
             neighbours_section(table, judged),
         ]
         if judged.policy and judged.policy.rule:

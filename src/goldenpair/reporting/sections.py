@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldenpair.metrics import Flag, Score, short, working_point
+from goldenpair.metrics import Flag, Score, WorkingPoint, short
+from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting import plots
-from goldenpair.reporting.curves import Sweep, break_even, nearest, sweep
-from goldenpair.quality.policy import VERDICTS
+from goldenpair.reporting.curves import Sweep, break_even, cheapest, nearest, sweep
 from goldenpair.reporting.judged import Judged, kinds
 from goldenpair.reporting.page import Grid, Line, Section
 
@@ -17,26 +17,27 @@ EACH_SIDE = 10
 """Parts on each side of the cutoff that are shown."""
 
 
-def curves_section(score: Score, is_defect: Flag, cutoffs: Sequence[float], ratios: Sequence[float]) -> Section:
-    """Plots of what other cutoffs would do, of measured parts."""
+def curves_section(
+    score: Score, is_defect: Flag, point: WorkingPoint, cutoffs: Sequence[float], ratios: Sequence[float]
+) -> Section:
+    """Plots of what other cutoffs would do, of measured parts; `point` is what was decided of them."""
     curve = sweep(score, is_defect)
     scores = plots.histogram_plot(score, is_defect, cutoffs)
     if not curve.defects or not curve.good:
         missing = "good parts" if curve.defects else "defects"
         said = [f"There are no {missing} among the measured parts, so a cutoff cannot be weighed."]
         return Section("curves", _CURVES, said, [scores])
-    at = working_point(score, is_defect, cutoffs[0]) if cutoffs else None
-    even = break_even(curve, at.escapes.count, at.false_calls.count) if at else None
-    made = [plots.roc_plot(curve, at), plots.cutoff_plot(curve, cutoffs), scores]
+    even = break_even(curve, point.escapes.count, point.false_calls.count)
+    made = [plots.roc_plot(curve, point, cutoffs), plots.cutoff_plot(curve, cutoffs), scores]
     cost = plots.cost_plot(curve, ratios, cutoffs, even)
-    return Section("curves", _CURVES, [plots.told(even)] if even else [], [*made, cost], [cost_grid(curve, ratios)])
+    return Section("curves", _CURVES, [plots.told(even)], [*made, cost], [cost_grid(curve, ratios)])
 
 
 def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
     """The cheapest cutoff for each cost ratio."""
     lines = []
     for ratio in ratios:
-        best = plots.cheapest(curve, ratio)
+        best = cheapest(curve, ratio)
         cutoff = float(np.nextafter(curve.score[best], np.float32(-np.inf)))
         escapes, flags = curve.defects - curve.captured[best], curve.false_calls[best]
         cost = f"{curve.cost(ratio)[best]:.4g}"

@@ -105,7 +105,9 @@ def data_uri(pixels: Pixels) -> str:
 def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], extension: str) -> Show:
     """The picture files of a table's rows, found as TAO finds them. Raises DataError if a column is missing."""
     if absent := [name for name in PATH_COLUMNS if name not in table.cells]:
-        raise DataError(f"pictures are found by {', '.join(PATH_COLUMNS)}, and {table.source} has no {', '.join(absent)}")
+        raise DataError(
+            f"pictures are found by {', '.join(PATH_COLUMNS)}, and {table.source} has no {', '.join(absent)}"
+        )
     layout = Layout(tuple(lights), 1, 1, 1, 1, extension)
 
     def show(row: int, height: int) -> Shown:

@@ -18,7 +18,9 @@ def untested_section(found: Figures, broken: Sequence[Breakdown], judged: Judged
 def _parts(found: Figures, broken: Sequence[Breakdown]) -> list[str]:
     said = []
     if found.errors:
-        said.append(f"{found.errors:,} parts without a score (ERROR): they are in no figure. On a line they are stopped.")
+        said.append(
+            f"{found.errors:,} parts without a score (ERROR): they are in no figure. On a line they are stopped."
+        )
     if found.unlabelled:
         said.append(f"{found.unlabelled:,} parts without a label: whether they were judged rightly is not known.")
     if not found.defects:
@@ -28,7 +30,9 @@ def _parts(found: Figures, broken: Sequence[Breakdown]) -> list[str]:
     if not found.good:
         said.append("False calls: there is no good part.")
     if not found.boards:
-        said.append("Boards: the file has no column board and no folders in input_path, so intervals take parts as independent.")
+        said.append(
+            "Boards: the file has no column board and no folders in input_path, so intervals take parts as independent."
+        )
     elif found.boards < SMALL:
         said.append(f"Many boards: the parts are of {found.boards} only, so figures of boards are rough.")
     kinds = {one.name: one for one in broken}
@@ -53,9 +57,15 @@ def _run(context: Context) -> list[str]:
     absent = [
         (context.show, "Pictures: none were given (--images-dir), so nobody can look at the escapes here."),
         (context.heatmaps, "Heatmaps: what the network looked at."),
-        (context.robustness, "Robustness: what shift, rotation, light, blur and compression do (evaluate.robustness=true)."),
+        (
+            context.robustness,
+            "Robustness: what shift, rotation, light, blur and compression do (evaluate.robustness=true).",
+        ),
         (context.splits, "Leakage: the tables that the model learned from were not compared with this one."),
-        (context.facts, "The model: the file of scores does not say which one made them, with which seed and versions."),
+        (
+            context.facts,
+            "The model: the file of scores does not say which one made them, with which seed and versions.",
+        ),
         (context.latency, "Time: how long a verdict takes."),
     ]
     said = [sentence for thing, sentence in absent if not thing]

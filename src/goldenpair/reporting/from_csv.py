@@ -1,0 +1,98 @@
+"""From a file of scores, whoever's model has written it, to its report. Needs no model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldenpair.errors import DataError, InputError
+from goldenpair.quality.policy import Policy
+from goldenpair.quality.scored import ScoredTable, read_scored
+from goldenpair.quality.targets import Targets
+from goldenpair.reporting.context import Context
+from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
+from goldenpair.reporting.report import Report
+from goldenpair.reporting.tiles import Show, show_files
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where labels, scores and boards are: `labels` is another table, the rest are names of columns."""
+
+    labels: str | None = None
+    score: str | None = None
+    label: str = "label"
+    board: str | None = None
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """A cutoff, or a policy's file; with neither, the file's own verdicts, else what reaches `capture` on the file.
+
+    `forced`: a policy may have been fitted on these very parts, and the page says so.
+    """
+
+    cutoff: float | None = None
+    policy: str | None = None
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Where the pictures of a table's rows are."""
+
+    images_dir: str
+    lights: Sequence[str] = ()
+    extension: str = ".jpg"
+
+
+def report_csv(
+    csv_path: str | Path,
+    columns: Columns,
+    deciding: Deciding,
+    targets: Targets,
+    pictures: PictureFiles | None = None,
+    title: str = "",
+    out: str | Path | None = None,
+) -> tuple[Report, Path]:
+    """Write the report of a file of scores to `out`, else to the folder NAME_report beside it.
+
+    Returns it and the folder. Raises InputError for a file, a policy or a folder that cannot be used.
+    """
+    path = Path(csv_path)
+    table = read_scored(
+        path,
+        labels=columns.labels,
+        score_column=columns.score,
+        label_column=columns.label,
+        board_column=columns.board,
+    )
+    if not table.measured.any():
+        raise DataError(
+            f"{path}: none of its {len(table)} rows has both a label and a score, so nothing can be measured"
+        )
+    report = Report.of(table, _judged(table, deciding, targets.capture), targets)
+    context = Context(title=title)
+    if pictures:
+        context = Context(title, _show(table, pictures), lights=pictures.lights)
+    folder = Path(out) if out else path.with_name(f"{path.stem}_report")
+    report.write(folder, context)
+    return report, folder
+
+
+def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Judged:
+    if deciding.policy:
+        policy = Policy.load(deciding.policy)
+        policy = policy.model_copy(update={"source": f"policy {Path(deciding.policy).name}"})
+        return by_policy(table, policy.for_report(table.cells, table.source, table.sha256, deciding.forced))
+    if deciding.cutoff is not None:
+        return by_policy(table, Policy.of_cutoff(deciding.cutoff, "given with --cutoff"))
+    if "verdict" in table.cells:
+        return by_column(table)
+    return by_capture(table, 1.0 if capture is None else capture)
+
+
+def _show(table: ScoredTable, pictures: PictureFiles) -> Show:
+    folder = Path(pictures.images_dir)
+    if not folder.is_dir():
+        raise InputError(f"--images-dir {folder}: there is no such folder")
+    return show_files(table, folder, pictures.lights, pictures.extension)
