@@ -65,25 +65,29 @@ class WorkingPoint:
     """Good parts that are called FAIL, of all good parts."""
     accuracy: Rate
 
+    @classmethod
+    def of(cls, stopped: Flag, is_defect: Flag, cutoff: float) -> "WorkingPoint":
+        captured = int((stopped & is_defect).sum())
+        false_calls = int((stopped & ~is_defect).sum())
+        defects = int(is_defect.sum())
+        good = len(stopped) - defects
+        return cls(
+            cutoff=cutoff,
+            capture=Rate.measured(captured, defects),
+            escapes=Rate.measured(defects - captured, defects),
+            false_calls=Rate.measured(false_calls, good),
+            accuracy=Rate.measured(captured + good - false_calls, len(stopped)),
+        )
 
-def above(score: Score, cutoff: float) -> Flag:
-    """Which scores are FAIL. Compared as float32: a score that reads 0.1 does not exceed a cutoff of 0.1."""
-    return np.asarray(score, np.float32) > np.float32(cutoff)
+
+def above(score: Score, cutoff: float | Score) -> Flag:
+    """Which scores exceed a cutoff, or each its own [N]. Compared as float32: a score that reads 0.1 does not exceed a
+    cutoff of 0.1."""
+    return np.asarray(score, np.float32) > np.asarray(cutoff, np.float32)
 
 
 def working_point(score: Score, is_defect: Flag, cutoff: float) -> WorkingPoint:
-    fails = above(score, cutoff)
-    captured = int((fails & is_defect).sum())
-    false_calls = int((fails & ~is_defect).sum())
-    defects = int(is_defect.sum())
-    good = len(score) - defects
-    return WorkingPoint(
-        cutoff=cutoff,
-        capture=Rate.measured(captured, defects),
-        escapes=Rate.measured(defects - captured, defects),
-        false_calls=Rate.measured(false_calls, good),
-        accuracy=Rate.measured(captured + good - false_calls, len(score)),
-    )
+    return WorkingPoint.of(above(score, cutoff), is_defect, cutoff)
 
 
 def cutoff_for_capture(score: Score, is_defect: Flag, capture: float) -> float | None:
@@ -160,13 +164,24 @@ class Metrics:
         return {key: _with_ppm(value) for key, value in asdict(self).items()}
 
 
-def measure(score: Score, is_defect: Flag, cutoff: float, table: Sequence[float] = CARD_CUTOFFS) -> Metrics:
-    """Measure the rows that have a finite score; the others are counted as errors."""
+def measure(
+    score: Score,
+    is_defect: Flag,
+    cutoff: float,
+    table: Sequence[float] = CARD_CUTOFFS,
+    stopped: Flag | None = None,
+) -> Metrics:
+    """Measure the rows that have a finite score; the others are counted as errors.
+
+    `stopped` bool [N] says what a policy stops, where that is not just what is above the cutoff.
+    """
     scored = np.isfinite(score)
     errors = int((~scored).sum())
+    stopped = above(score, cutoff) if stopped is None else stopped
+    stopped = stopped[scored]
     score, is_defect = score[scored], is_defect[scored]
     auroc, precision = ranking(score, is_defect)
-    point = working_point(score, is_defect, cutoff)
+    point = WorkingPoint.of(stopped, is_defect, cutoff)
     targets = [(target, cutoff_for_capture(score, is_defect, target)) for target in CAPTURES]
     return Metrics(
         parts=len(score) + errors,
