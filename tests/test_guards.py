@@ -28,7 +28,7 @@ LAYERS = [
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"deployment", "deepstream", "onnx_writing", "exporting"},
     {"inspection", "report", "overlays", "maps", "importing", "listing"},
-    {"actions"},
+    {"actions", "policy_command"},
     {"cli", "demo"},
     {"__main__"},
 ]
@@ -45,6 +45,7 @@ PUBLIC = [
     "InferenceResult",
     "InputError",
     "Inspector",
+    "Policy",
     "RunError",
     "SpecError",
     "TrainResult",

@@ -23,6 +23,7 @@ _HOMES = {
     "InferenceResult": "actions",
     "InputError": "errors",
     "Inspector": "inspection",
+    "Policy": "quality.policy",
     "RunError": "errors",
     "TrainResult": "actions",
     "Verdict": "inspection",
@@ -45,6 +46,7 @@ __all__ = [
     "InferenceResult",
     "InputError",
     "Inspector",
+    "Policy",
     "RunError",
     "SpecError",
     "TrainResult",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from goldenpair.data.faults import AuditReport
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict
+    from goldenpair.quality.policy import Policy
     from goldenpair.specs.load import default_spec, load_spec
 
 

@@ -24,6 +24,8 @@ from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
 from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS, Metrics, measure
 from goldenpair.progress import progress_bar
+from goldenpair.quality.decided import decided
+from goldenpair.quality.policy import VERDICTS, Policy
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
@@ -60,6 +62,8 @@ class EvaluateResult:
     metrics: Metrics
     errors: Mapping[int, str]
     """Why a row of the table has no score."""
+    policy: Policy
+    """What decided; its `marks` belong to every figure."""
     pixels: "PixelMetrics | None" = None
     """Figures of the pixels, of a network that segments."""
 
@@ -120,22 +124,25 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     """Score `test_dataset` and measure how good the scores are.
 
     Writes `metrics.json`, `evaluate.csv` (the table with score, verdict and error) and `contact_sheet.png` into
-    the evaluate folder, of a network that segments also class maps and pictures. The cutoff is `evaluate.cutoff`, else
-    the margin. Raises InputError for a table, pictures or a checkpoint that cannot be used, RunError if no row could
-    be scored.
+    the evaluate folder, of a network that segments also class maps and pictures. What decides is `evaluate.policy` or
+    `evaluate.cutoff`, else the margin. Raises InputError for a table, pictures, a policy or a checkpoint that cannot be
+    used, and for a policy that was fitted on the table's parts; RunError if no row could be scored.
     """
     _check(spec, "evaluate")
     from goldenpair.inspection import write_verdicts
 
     with Run(spec, "evaluate") as run:
+        wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
-        inspector = _inspector(spec, run, "evaluate")
+        inspector = _inspector(spec, run, "evaluate", wish)
+        policy = _for_report(inspector.policy, table, spec.evaluate.policy_forced)
         maps = _class_maps(run, table)
         verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
-        metrics = measure(score, table.is_defect, cutoff, others)
+        decision = policy.decide(score, policy.kinds_of(table.cells, table.source))
+        metrics = measure(score, table.is_defect, cutoff, others, decision.stopped)
         tao = metrics.tao
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
@@ -151,44 +158,46 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
                 return files.enter_context(whole_file(run.folder / name))
 
             of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
-            text = json.dumps({**metrics.as_dict(), **of_pixels, "error_list": listed}, indent=1)
+            of_policy = {"policy": decided(policy, decision, score, table.is_defect)}
+            text = json.dumps({**metrics.as_dict(), **of_policy, **of_pixels, "error_list": listed}, indent=1)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
             from goldenpair.report import evaluation_sheet, outcome
 
-            write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
+            marked = {"policy_mark": ["; ".join(policy.marks)] * len(table)} if policy.marks else {}
+            write_verdicts(new("evaluate.csv"), table, verdicts, {**(maps.columns if maps else {}), **marked})
+            title = "; ".join([outcome(metrics), *policy.marks])
             sheet = new("contact_sheet.png")
             if maps:
-                maps.write_sheet(sheet, outcome(metrics), verdicts)
+                maps.write_sheet(sheet, title, verdicts)
             else:
-                evaluation_sheet(sheet, inspector, table, verdicts, metrics)
+                evaluation_sheet(sheet, inspector, table, verdicts, title)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, pixels)
+        return EvaluateResult(run.folder, metrics, errors, policy, pixels)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
     """Give every row of `infer_dataset` a verdict; no label column is needed.
 
-    Writes `inference.csv`: the table's columns, then siamese_score, verdict and error, in table order. The cutoff
-    is `inference.cutoff`, else `evaluate.cutoff`, else the margin. A row whose pictures cannot be read gets the
+    Writes `inference.csv`: the table's columns, then siamese_score, verdict and error, in table order, and the
+    probability of a defect if the policy knows it. What decides is `inference.policy` or `inference.cutoff`, else that
+    of evaluate, else the margin. A row whose pictures cannot be read gets the
     verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
     """
     _check(spec, "inference")
     from goldenpair.inspection import write_verdicts
 
     with Run(spec, "inference") as run:
+        wish = _policy(spec, "inference")
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
-        inspector, maps = _inspector(spec, run, "inference"), _class_maps(run, table)
+        inspector, maps = _inspector(spec, run, "inference", wish), _class_maps(run, table)
         verdicts = _inspect(inspector, run, table, maps)
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
             write_verdicts(temporary, table, verdicts, maps.columns if maps else {})
         _refuse_nothing_but_errors(verdicts)
-        log.info(
-            "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
-            len(verdicts),
-            *(result.count(verdict) for verdict in ("PASS", "FAIL", "ERROR")),
-            result.csv_path,
-        )
+        named = VERDICTS if inspector.policy.reviews else [one for one in VERDICTS if one != "REVIEW"]
+        counts = ", ".join(f"{result.count(one)} {one}" for one in named)
+        log.info("%d parts: %s; written to %s", len(verdicts), counts, result.csv_path)
         return result
 
 
@@ -320,17 +329,31 @@ def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":
     return PairSet(parts, pictures, table.is_defect, masks)
 
 
-def _inspector(spec: NetworkSpec, run: Run, action: Literal["evaluate", "inference"]) -> "Inspector":
+def _policy(spec: NetworkSpec, action: str) -> Policy | None:
+    """What the spec wants to decide by; None where that is only the margin, because an exported model knows better."""
+    policy = Policy.of_spec(spec, action)
+    return None if policy.source == spec.margin[1] else policy
+
+
+def _for_report(policy: Policy, table: PairTable, forced: bool) -> Policy:
+    policy = policy.for_report(table.cells, table.source, forced=forced)
+    for mark in policy.marks:
+        log.warning("The policy is %s: the figures flatter.", mark)
+    return policy
+
+
+def _inspector(
+    spec: NetworkSpec, run: Run, action: Literal["evaluate", "inference"], policy: Policy | None
+) -> "Inspector":
     from goldenpair.inspection import Inspector
 
     scoring = spec.evaluate if action == "evaluate" else spec.inference
     model = scoring.checkpoint
     log.info("Loading checkpoint: %s", model)
     run.status(f"Loading checkpoint: {model}")
-    cutoff, source = spec.cutoff(action)
-    inspector = Inspector(model, spec, None if source == spec.margin[1] else cutoff, action)
+    inspector = Inspector(model, spec, None, action, policy)
     run.write_spec()
-    if source == spec.margin[1] and inspector.cutoff == cutoff:
+    if inspector.policy.source == spec.margin[1]:
         log.warning(spec.margin_advice)
     return inspector
 

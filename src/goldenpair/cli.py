@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldenpair import __version__
+from goldenpair import __version__, policy_command
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def _run(given: argparse.Namespace) -> None:
         _schema(given)
     elif given.command == "audit":
         _audit(given)
+    elif given.command == "policy":
+        policy_command.run(given)
     elif given.command == "import":
         _import(given)
     elif given.command == "simulate":
@@ -331,6 +333,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("checkpoint", help="TAO's .pth file; no code in it runs")
     _spec(command)
     command.add_argument("--out", metavar="FILE", help="file to write (default: CHECKPOINT_goldenpair.pth beside it)")
+    _debug(command)
+    command = commands.add_parser(
+        "policy", help="choose cutoffs on validation data, for evaluate, inference and export"
+    )
+    policy_command.add_arguments(command)
     _debug(command)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from goldenpair.checkpoint import own_spec
 from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError, first_line
 from goldenpair.models.changenet import AT_ONCE, PairNetwork
+from goldenpair.quality.policy import Policy
+from goldenpair.run import write_text
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
 from goldenpair.trained import refuse_other_pictures, refuse_other_scores
@@ -63,13 +65,6 @@ class PictureRecipe(_Part):
         )
 
 
-class Policy(_Part):
-    """A score above `cutoff` is FAIL. The only part of the file that may be changed after the export."""
-
-    cutoff: float = Field(ge=0)
-    source: str
-
-
 class Proof(_Part):
     """How the exported file was shown to give PyTorch's scores."""
 
@@ -97,6 +92,7 @@ class ExportNote(_Part):
     class_names: list[str]
     pictures: PictureRecipe
     policy: Policy
+    """What a score becomes. The only part of the file that may be changed after the export."""
     proof: Proof
     checkpoint: str
     checkpoint_sha256: str
@@ -248,6 +244,18 @@ def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Ta
     chosen = spec or trained
     network = open_parts(file, note.features) if note.features else open_onnx(file)
     return around(network, chosen, file), chosen, note.policy
+
+
+def replace_policy(path: str | Path, policy: Policy) -> Path:
+    """Write a policy into an exported model, which is its folder or its `.onnx` file; returns the JSON file.
+
+    Nothing else changes. Raises CheckpointError for what `load_exported` would refuse of that file.
+    """
+    file, _ = _read_note(Path(path))
+    beside = file.with_suffix(".json")
+    content = json.loads(beside.read_text(encoding="utf-8"))  # as it is: its fingerprint is of what it says
+    write_text(beside, json.dumps({**content, "policy": policy.model_dump(mode="json")}, indent=1) + "\n")
+    return beside
 
 
 def sha256(file: Path) -> str:

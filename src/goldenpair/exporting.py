@@ -25,7 +25,6 @@ from goldenpair.deployment import (
     MISSING_EXTRA,
     ExportNote,
     PictureRecipe,
-    Policy,
     Proof,
     around,
     open_onnx,
@@ -33,9 +32,9 @@ from goldenpair.deployment import (
     sha256,
 )
 from goldenpair.errors import DataError, InputError, RunError, writing_to
-from goldenpair.metrics import above
 from goldenpair.onnx_writing import NEWER_EXPORTER, write_onnx
 from goldenpair.progress import Progress
+from goldenpair.quality.policy import Policy
 from goldenpair.run import whole_file, without_passphrase
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.deploy import ExportCommon
@@ -56,12 +55,13 @@ _LARGEST = 2_000_000_000  # bytes; an ONNX file is one protobuf message
 class ProofPairs:
     """Pairs that scores are compared on, uint8 [N, L, 3, H, W] each, and where they are from.
 
-    Several goldens are [N, G, L, 3, H, W].
+    Several goldens are [N, G, L, 3, H, W]. `kinds` are the component types, None where they are not known.
     """
 
     sample: Tensor
     golden: Tensor
     origin: str
+    kinds: Sequence[str] | None = None
 
 
 def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None) -> ExportNote:
@@ -72,6 +72,7 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
     """
     wish = spec.export
     _refuse(wish, file)
+    policy = Policy.of_spec(spec, "inference")
     checkpoint = read_checkpoint(wish.checkpoint)
     task, _ = load_task(checkpoint, spec)
     size = sum(tensor.nbytes for tensor in task.model.state_dict().values())
@@ -82,8 +83,7 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
         )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in task.model.state_dict().values()):
         raise InputError(f"checkpoint {wish.checkpoint}: some of its weights are not finite, so it gives no scores")
-    pairs = _pairs(spec, checkpoint.spec, task)
-    cutoff, source = spec.cutoff("inference")
+    pairs = _pairs(spec, checkpoint.spec, task, policy.column)
     with writing_to(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         for left in file.parent.glob(f".{glob.escape(file.name)}.*.tmp"):  # of an export that was killed
@@ -92,9 +92,9 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
     with whole_file(file.with_suffix(".json")) as noted, whole_file(file) as made:
         features = write_onnx(task.for_scoring(), made, wish)
         network = open_onnx(made)
-        proof = prove(task, around(network, spec, made), pairs, cutoff, BATCHES, progress)
+        proof = prove(task, around(network, spec, made), pairs, policy, BATCHES, progress)
         if features:  # taken apart, as the file comes back
-            apart = prove(task, around(open_parts(made, features), spec, made), pairs, cutoff, BATCHES[-1:])
+            apart = prove(task, around(open_parts(made, features), spec, made), pairs, policy, BATCHES[-1:])
             proof = max(proof, apart, key=lambda one: one.largest_difference)
         note = ExportNote(
             network=spec.network,
@@ -107,7 +107,7 @@ def export_model(spec: NetworkSpec, file: Path, progress: Progress | None = None
             opset=wish.opset_version,
             class_names=list(task.class_names),
             pictures=PictureRecipe.of(spec),
-            policy=Policy(cutoff=cutoff, source=source),
+            policy=policy,
             proof=proof.model_copy(update={"batches": list(BATCHES)}),
             checkpoint=str(checkpoint.path),
             checkpoint_sha256=sha256(checkpoint.path),
@@ -124,25 +124,26 @@ def prove(
     task: Task,
     exported: Task,
     pairs: ProofPairs,
-    cutoff: float,
+    policy: Policy,
     batches: Sequence[int] = BATCHES,
     progress: Progress | None = None,
 ) -> Proof:
     """Compare the scores of two tasks at so many pairs at once; RunError if they are not the same."""
     count = len(pairs.sample)
     wanted = _scores(task, pairs, max(BATCHES))
+    verdicts = policy.decide(wanted, pairs.kinds).code
     largest = 0.0
     for done, batch in enumerate(batches):
         if progress:
             progress(done, len(batches))
         found = _scores(exported, pairs, batch)
         difference = float(np.abs(found - wanted).max())  # NaN is no difference that passes
-        flips = np.flatnonzero(above(found, cutoff) != above(wanted, cutoff))
+        flips = np.flatnonzero(policy.decide(found, pairs.kinds).code != verdicts)
         if not difference <= TOLERANCE or len(flips):
             raise RunError(
                 f"the exported file does not give PyTorch's scores and was removed: at {batch} pairs at once they "
                 f"differ by up to {difference:.3g} (allowed: {TOLERANCE:g}) and {len(flips)} of {count} verdicts "
-                f"change at the cutoff {cutoff:g}; another export.opset_version may help"
+                f"change at the {policy.told()}; another export.opset_version may help"
             )
         largest = max(largest, difference)
     return Proof(pairs=count, of=pairs.origin, batches=list(batches), largest_difference=largest, tolerance=TOLERANCE)
@@ -176,10 +177,11 @@ def _scores(task: Task, pairs: ProofPairs, batch: int) -> NDArray[np.float32]:
     return torch.cat(found)[:count].float().numpy()
 
 
-def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofPairs:
+def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task, kinds: str) -> ProofPairs:
     """Pairs of the first table that can be used, of those that the spec names and those of the training.
 
-    Where no table is named at all, random pixels have to do. Raises DataError if the spec's tables cannot be used.
+    `kinds` is the column of their component types, which they may lack. Where no table is named at all, random pixels
+    have to do. Raises DataError if the spec's tables cannot be used.
     """
     for source in filter(None, (spec, trained)):
         problems: list[str] = []
@@ -188,7 +190,7 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
             if not files.given:
                 continue
             try:
-                return _from_table(read_split(files), task, spec.pairs.workers)
+                return _from_table(read_split(files), task, spec.pairs.workers, kinds)
             except DataError as error:
                 problems.append(f"dataset.{split}: {error}")
         if problems and source is spec:  # those of the training may be on another machine
@@ -201,7 +203,7 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task) -> ProofP
     return ProofPairs(noise[0], noise[1], "random pixels")
 
 
-def _from_table(table: PairTable, task: Task, workers: int) -> ProofPairs:
+def _from_table(table: PairTable, task: Task, workers: int, kinds: str) -> ProofPairs:
     if absent := table.absent(PATH_COLUMNS):
         raise DataError(f"table {table.source}: column {', '.join(absent)} is missing")
     parts = part_pictures(table, task.layout)
@@ -212,7 +214,8 @@ def _from_table(table: PairTable, task: Task, workers: int) -> ProofPairs:
     if not good.any():
         first = next(iter(pictures.errors.values()), "it has no rows")
         raise DataError(f"table {table.source}: none of its pairs can be read ({first})")
-    return ProofPairs(torch.from_numpy(sample[good]), torch.from_numpy(golden[good]), table.source)
+    types = [table.cells[kinds][row] for row in rows[good].tolist()] if kinds in table.cells else None
+    return ProofPairs(torch.from_numpy(sample[good]), torch.from_numpy(golden[good]), table.source, types)
 
 
 def _spread(table: PairTable) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import TakeClasses, closest_golden, look_at_pictures, score_table
-from goldenpair.metrics import above
 from goldenpair.progress import Progress
+from goldenpair.quality.policy import VERDICTS, Decision, Policy
 from goldenpair.running import run_as
 from goldenpair.specs.common import NetworkSpec, ScoringCommon, SplitFiles
 
@@ -38,28 +38,41 @@ Part = Picture | Sequence[Picture]
 class Verdict:
     """What is said of one part. ERROR, with its reason in `error`, where no score can be trusted; never PASS then."""
 
-    verdict: Literal["PASS", "FAIL", "ERROR"]
+    verdict: Literal["PASS", "REVIEW", "FAIL", "ERROR"]
+    """REVIEW: a person has to look. Only a policy with a band for it says so."""
     score: float | None
     """Higher for pairs that differ more; None for ERROR."""
     cutoff: float
+    """The one that applied: a score above it is not PASS."""
     error: str = ""
+    probability: float | None = None
+    """That of a defect, where the policy knows it."""
 
     @classmethod
-    def of(cls, score: float, cutoff: float, error: str = "") -> "Verdict":
-        """FAIL if and only if a finite score exceeds the cutoff."""
-        if error or not math.isfinite(score):
-            return cls("ERROR", None, cutoff, error or "the network gave no number")
-        if not math.isfinite(cutoff):
-            return cls("ERROR", None, cutoff, f"the cutoff is {cutoff}, which no score can exceed")
-        return cls("FAIL" if above(np.array(score), cutoff) else "PASS", score, cutoff)
+    def all_of(
+        cls, policy: Policy, score: NDArray[np.float32], decision: Decision, errors: Mapping[int, str]
+    ) -> list[Self]:
+        """Verdicts of N scores and what the policy decided on them; `errors` says by row why one cannot be trusted."""
+        probability = policy.probability(score)
+        found = []
+        for row, (one, code, cutoff) in enumerate(
+            zip(score.tolist(), decision.code.tolist(), decision.review.tolist(), strict=True)
+        ):
+            if row in errors or not math.isfinite(one):
+                found.append(cls("ERROR", None, cutoff, errors.get(row, "the network gave no number")))
+            else:
+                share = None if probability is None else float(probability[row])
+                found.append(cls(VERDICTS[code], one, cutoff, "", share))
+        return found
 
 
 class Inspector:
     """A trained model that inspects pairs.
 
     `model` is a `.pth` of ours, or of TAO together with its `spec`; or an exported model: its folder or its `.onnx`
-    file. The cutoff is the one given here, else that of the exported model, else that of the spec. `action` is the
-    section of the spec that says where and how a checkpoint runs. Raises CheckpointError if the model cannot be used.
+    file. What a score becomes is said by the cutoff or the policy (or its file) given here, else by the exported model,
+    else by the spec. `action` is the section of the spec that says where and how a checkpoint runs. Raises
+    CheckpointError if the model cannot be used, DataError for a policy that cannot.
     """
 
     def __init__(
@@ -68,20 +81,27 @@ class Inspector:
         spec: NetworkSpec | None = None,
         cutoff: float | None = None,
         action: Literal["evaluate", "inference"] = "inference",
+        policy: Policy | str | Path | None = None,
     ):
+        given = _given(cutoff, policy)
         if is_exported(model):
-            self._task, self.spec, policy = load_exported(model, spec)
-            self._device, own = torch.device("cpu"), policy.cutoff
+            self._task, self.spec, own = load_exported(model, spec)
+            self._device = torch.device("cpu")
+            self.policy = given or own
         else:
             task, self.spec = load_task(read_checkpoint(model), spec)
             wish: ScoringCommon = getattr(self.spec, action)
-            self._device, own = first_device(wish, "inspection"), self.spec.cutoff("inference")[0]
+            self.policy = given or Policy.of_spec(self.spec, "inference")
+            self._device = first_device(wish, "inspection")
             self._task = task.for_scoring()
             run_as(self._task.model, wish, action, self._device)
             self._task.model.to(self._device)
-        self.cutoff = own if cutoff is None else cutoff
-        if not math.isfinite(self.cutoff):
-            raise InputError(f"cutoff: {cutoff!r} is no number that a score can exceed; give one, such as 0.5")
+        self.policy.refuse_scores_of_others(SCORE_COLUMN, self.spec.scores_are_probabilities)
+
+    @property
+    def cutoff(self) -> float:
+        """A score above it is not PASS, unless the policy says otherwise of its component type."""
+        return self.policy.cutoff
 
     @property
     def lights(self) -> tuple[str, ...]:
@@ -93,18 +113,20 @@ class Inspector:
         """With how many goldens a part is compared; with more than one, `inspect` takes a list of them."""
         return self._task.layout.goldens
 
-    def inspect(self, sample: Part, golden: Part | Sequence[Part]) -> Verdict:
+    def inspect(self, sample: Part, golden: Part | Sequence[Part], kind: str = "") -> Verdict:
         """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
 
-        A model of several `goldens` takes a list of them: no more than these, and fewer are repeated. A picture that
-        cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number of pictures or goldens,
-        or for what is none.
+        A model of several `goldens` takes a list of them: no more than these, and fewer are repeated. `kind` is the
+        component type, for a policy that has cutoffs by type; one that it does not know gets its global ones, with a
+        warning. A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number
+        of pictures or goldens, or for what is none.
         """
+        errors = {}
         try:
             score, _ = self._look(sample, golden)
         except DataError as error:
-            return Verdict.of(math.nan, self.cutoff, str(error))
-        return Verdict.of(score, self.cutoff)
+            score, errors = math.nan, {0: str(error)}
+        return self._judge(np.array([score], np.float32), [kind], errors)[0]
 
     def class_map(self, sample: Part, golden: Part) -> NDArray[np.uint8]:
         """Where a part differs from its golden, uint8 [h, w]: the class of each pixel that the network sees, 0 for no
@@ -151,11 +173,12 @@ class Inspector:
     def verdicts(
         self, table: PairTable, progress: Progress | None = None, take: TakeClasses | None = None
     ) -> list[Verdict]:
-        """One verdict for each row of a table that was read and checked.
+        """One verdict for each row of a table that was read and checked; DataError if the policy decides by component
+        type and the table does not name it.
 
         Of a network that segments, `take` gets the class of each pixel, batch by batch.
         """
-        pairs = self.spec.pairs
+        pairs, kinds = self.spec.pairs, self.policy.kinds_of(table.cells, table.source)
         found = score_table(
             self._task,
             table,
@@ -165,9 +188,15 @@ class Inspector:
             progress=progress,
             take=take,
         )
-        return [
-            Verdict.of(score, self.cutoff, found.errors.get(row, "")) for row, score in enumerate(found.score.tolist())
-        ]
+        return self._judge(found.score, kinds, found.errors)
+
+    def _judge(
+        self, score: NDArray[np.float32], kinds: Sequence[str] | None, errors: Mapping[int, str]
+    ) -> list[Verdict]:
+        decision = self.policy.decide(score, kinds)
+        if told := decision.without_type():
+            log.warning(told)
+        return Verdict.all_of(self.policy, score, decision, errors)
 
     def _golden(self, given: Part | Sequence[Part]) -> NDArray[np.uint8]:
         """uint8 [L, 3, H, W], or [G, L, 3, H, W] for a model of several goldens."""
@@ -205,14 +234,27 @@ class Inspector:
         )
 
 
+def _given(cutoff: float | None, policy: Policy | str | Path | None) -> Policy | None:
+    if cutoff is not None and policy is not None:
+        raise InputError(f"cutoff ({cutoff:g}) and policy are both given; leave one of them out")
+    if cutoff is not None:
+        return Policy.of_cutoff(cutoff, "cutoff")
+    return Policy.load(policy) if isinstance(policy, str | Path) else policy
+
+
 def write_verdicts(
     path: Path, table: PairTable, verdicts: Sequence[Verdict], further: Mapping[str, Sequence[str]]
 ) -> None:
-    """Write a table as CSV with its verdicts and `further` columns behind its own."""
+    """Write a table as CSV with its verdicts and `further` columns behind its own.
+
+    There is a column of probabilities if any verdict has one.
+    """
+    probability = ["" if one.probability is None else f"{one.probability:.6g}" for one in verdicts]
     added: dict[str, Sequence[str]] = {
         SCORE_COLUMN: ["" if one.score is None else str(np.float32(one.score)) for one in verdicts],
         "verdict": [one.verdict for one in verdicts],
         "error": [one.error for one in verdicts],
+        **({"probability": probability} if any(probability) else {}),
         **further,
     }
     cells: dict[str, Sequence[str]] = {}

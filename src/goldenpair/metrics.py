@@ -128,9 +128,11 @@ class WorkingPoint:
         )
 
 
-def above(score: Score, cutoff: float) -> Flag:
-    """Which scores are FAIL. Compared as float32: a score that reads 0.1 does not exceed a cutoff of 0.1."""
-    return np.asarray(score, np.float32) > np.float32(cutoff)
+
+def above(score: Score, cutoff: float | Score) -> Flag:
+    """Which scores exceed a cutoff, or each its own [N]. Compared as float32: a score that reads 0.1 does not exceed a
+    cutoff of 0.1."""
+    return np.asarray(score, np.float32) > np.asarray(cutoff, np.float32)
 
 
 def working_point(score: Score, is_defect: Flag, cutoff: float) -> WorkingPoint:

@@ -131,8 +131,8 @@ def kind_of(label: str, verdict: str) -> str:
     return "right"
 
 
-def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float, limit: int = 24) -> list[int]:
-    """Which parts a person should look at first.
+def rows_worth_seeing(score: Score, is_defect: Flag, cutoff: float | Score, limit: int = 24) -> list[int]:
+    """Which parts a person should look at first; the cutoff may differ between them, float [N].
 
     The worst false calls and the worst escapes, up to a third of `limit` each, then the right verdicts that were
     nearest to the cutoff, defects before good parts. Parts without a score are not among them.
@@ -171,7 +171,7 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, path: Path) -> None:
 
 
 def evaluation_sheet(
-    path: Path, inspector: "Inspector", table: PairTable, verdicts: Sequence["Verdict"], metrics: Metrics
+    path: Path, inspector: "Inspector", table: PairTable, verdicts: Sequence["Verdict"], title: str
 ) -> None:
     """Write the contact sheet of an evaluation; of several goldens it shows the one that matches best."""
     score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
@@ -202,9 +202,9 @@ def evaluation_sheet(
             score=float(score[row]),
             verdict=verdicts[row].verdict,
         )
-        for row in rows_worth_seeing(score, table.is_defect, metrics.point.cutoff)
+        for row in rows_worth_seeing(score, table.is_defect, np.array([one.cutoff for one in verdicts]))
     ]
-    contact_sheet(sheet, outcome(metrics), path)
+    contact_sheet(sheet, title, path)
 
 
 def outcome(metrics: Metrics) -> str:

@@ -256,6 +256,17 @@ class ScoringCommon(Devices):
         le=1e9,
         not_in_tao=True,
     )
+    policy: str | None = option(
+        None, "Policy file in the place of a cutoff. Unset: inference takes evaluate.policy", not_in_tao=True
+    )
+
+
+class EvaluateCommon(ScoringCommon):
+    """What evaluate has in every network."""
+
+    policy_forced: bool = option(
+        False, "Report with a policy on parts that it was fitted on; everything will say so", not_in_tao=True
+    )
 
 
 class NetworkSpec(Section):
@@ -276,7 +287,7 @@ class NetworkSpec(Section):
     model: Section = section(Section, "The network")
     dataset: Section = section(Section, "Tables, pictures, lights and augmentation")
     train: TrainCommon = section(TrainCommon, "Training")
-    evaluate: ScoringCommon = section(ScoringCommon, "Evaluation")
+    evaluate: EvaluateCommon = section(EvaluateCommon, "Evaluation")
     export: ExportCommon = section(ExportCommon, "Export to ONNX")
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 
@@ -323,6 +334,13 @@ class NetworkSpec(Section):
                 for name, monitor in self.train.watched.items()
                 if monitor not in self.monitored
             ]
+        else:
+            wishes = {"evaluate": self.evaluate, "inference": self.inference}
+            found += [
+                f"{name}.policy: {name}.cutoff ({wish.cutoff}) is given too; leave one of them out"
+                for name, wish in wishes.items()
+                if wish.policy and wish.cutoff is not None
+            ]
         return found
 
     def idle(self) -> dict[str, str]:
@@ -346,6 +364,14 @@ class NetworkSpec(Section):
     @property
     def scores_are_probabilities(self) -> bool:
         return False
+
+    def policy_file(self, action: str) -> tuple[str, str] | None:
+        """The policy file of `action`, and the option that names it; None where `cutoff` decides."""
+        if action == "inference" and self.inference.policy:
+            return self.inference.policy, "inference.policy"
+        if self.evaluate.policy and (action == "evaluate" or self.inference.cutoff is None):
+            return self.evaluate.policy, "evaluate.policy"
+        return None
 
     def cutoff(self, action: str) -> tuple[float, str]:
         """The cutoff of `action`, and the option that it comes from."""

@@ -1,0 +1,190 @@
+"""`goldenpair policy`: a policy fitted on validation data, as a file of its own or within an exported model."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goldenpair.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from goldenpair.quality.policy import Policy, Rule
+    from goldenpair.quality.scored import ScoredTable
+
+_COSTS = ("miss", "false_call", "review")
+_SHOWN = 20
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", help="CSV of validation data with labels and scores, or a policy.json for --into")
+    command.add_argument("--out", metavar="FILE", help="policy file to write")
+    command.add_argument("--into", metavar="MODEL", help="exported model (folder or .onnx) to write the policy into")
+    rule = command.add_mutually_exclusive_group()
+    rule.add_argument("--capture", type=float, metavar="SHARE", help="stop this share of the defects: 1.0, 0.97")
+    rule.add_argument(
+        "--miss-risk", type=float, metavar="SHARE", help="let the next defect pass at most this often: 0.05"
+    )
+    rule.add_argument(
+        "--false-call-ppm", type=float, metavar="PPM", help="stop at most so many of a million good parts"
+    )
+    rule.add_argument("--cost", nargs="+", metavar="KIND=COST", help="lowest cost: miss=1000 false_call=1 [review=0.2]")
+    command.add_argument(
+        "--fail-false-call-ppm",
+        type=float,
+        metavar="PPM",
+        help="REVIEW what is stopped, and FAIL only beyond so many of a million good parts",
+    )
+    command.add_argument("--type-column", default="", metavar="COLUMN", help="cutoffs by this component type")
+    command.add_argument("--package-column", default="", metavar="COLUMN", help="package class of the types")
+    command.add_argument("--labels", metavar="CSV", help="table whose labels replace those of the CSV")
+    command.add_argument("--score", metavar="COLUMN", help="score column (default: siamese_score or output_score)")
+    command.add_argument("--label", default="label", metavar="COLUMN", help="label column (default: label)")
+    command.add_argument("--board", metavar="COLUMN", help="board column (default: first folder of input_path)")
+    command.add_argument("--force", action="store_true", help="replace the file of --out if it is there")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Raises InputError for whatever cannot be done; then nothing was written."""
+    from rich.console import Console
+
+    from goldenpair.quality.fitting import fit_policy
+    from goldenpair.quality.policy import Policy
+    from goldenpair.quality.scored import read_scored
+
+    _refuse(given)
+    if _is_policy(given):
+        policy = Policy.load(given.source)
+    else:
+        rule = _rule(given)
+        table = read_scored(
+            given.source,
+            labels=given.labels,
+            score_column=given.score,
+            label_column=given.label,
+            board_column=given.board,
+        )
+        policy = fit_policy(
+            table,
+            rule,
+            fail_false_call_ppm=given.fail_false_call_ppm,
+            type_column=given.type_column,
+            package_column=given.package_column,
+        )
+        console = Console()
+        console = console if console.is_terminal else Console(width=120)
+        for shown in (verdict_table(policy, table), *([type_table(policy)] if policy.types else [])):
+            console.print(shown)
+        _say(policy)
+    _write(policy, given)
+
+
+def _is_policy(given: argparse.Namespace) -> bool:
+    return Path(given.source).suffix.lower() == ".json"
+
+
+def _refuse(given: argparse.Namespace) -> None:
+    fits = (given.capture, given.miss_risk, given.false_call_ppm, given.cost)
+    if _is_policy(given):
+        others = (*fits, given.fail_false_call_ppm, given.labels, given.score, given.board, given.out)
+        if any(one is not None for one in others) or given.type_column or given.package_column or not given.into:
+            raise InputError(f"{given.source} is a policy already: give --into MODEL, and nothing else")
+        return
+    if all(one is None for one in fits):
+        raise InputError("no rule: give one of --capture, --miss-risk, --false-call-ppm and --cost")
+    if not given.out and not given.into:
+        raise InputError("nowhere to write: give --out policy.json, or --into an exported model")
+    if given.out and Path(given.out).exists() and not given.force:
+        raise InputError(f"{given.out}: there already; --force replaces it")
+
+
+def _rule(given: argparse.Namespace) -> "Rule":
+    from pydantic import ValidationError
+
+    from goldenpair.quality.policy import CaptureRule, CostRule, FalseCallRule, MissRule
+
+    try:
+        if given.capture is not None:
+            return CaptureRule(share=given.capture)
+        if given.miss_risk is not None:
+            return MissRule(risk=given.miss_risk)
+        if given.false_call_ppm is not None:
+            return FalseCallRule(ppm=given.false_call_ppm)
+        return CostRule.model_validate(_costs(given.cost))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}, not {one['input']!r}" for one in error.errors()]
+        raise InputError("\n  ".join(["the rule cannot be used:", *lines])) from None
+
+
+def _costs(words: list[str]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    wrong = [word for word, (name, _, cost) in zip(words, pairs, strict=True) if name not in _COSTS or not cost]
+    if wrong:
+        raise InputError(f"--cost {' '.join(wrong)}: give {', '.join(f'{one}=COST' for one in _COSTS)}")
+    return {name: cost for name, _, cost in pairs}
+
+
+def verdict_table(policy: "Policy", table: "ScoredTable") -> "Table":
+    """What a policy decides on the parts it was fitted on."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from goldenpair.metrics import Rate
+    from goldenpair.quality.policy import VERDICTS
+
+    found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
+    made = Table(
+        title=f"{policy.told()}: {policy.rule}\nOn the parts it was fitted on, so other parts will fare worse:",
+        title_justify="left",
+        box=SIMPLE,
+    )
+    for column in ("verdict", "good parts", "share", "defects", "share"):
+        made.add_column(column, justify="left" if column == "verdict" else "right")
+    kinds = [table.labelled & ~table.is_defect, table.labelled & table.is_defect]
+    for code, name in enumerate(VERDICTS):
+        cells = [Rate.measured(int((found.code[of] == code).sum()), int(of.sum())) for of in kinds]
+        if code not in (1, 3) or any(one.count for one in cells):
+            shares = ["" if one.value is None else f"{one.value:.4%}" for one in cells]
+            made.add_row(name, f"{cells[0].count:,}", shares[0], f"{cells[1].count:,}", shares[1])
+    return made
+
+
+def type_table(policy: "Policy") -> "Table":
+    """The bands of the component types with most good parts."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    made = Table(title=f"By {policy.column}", title_justify="left", box=SIMPLE)
+    for column in ("type", "package", "REVIEW above", "FAIL above", "good parts", "defects", "own weight"):
+        made.add_column(column, justify="left" if column in ("type", "package") else "right", overflow="fold")
+    for kind, band in sorted(policy.types.items(), key=lambda one: -one[1].goods)[:_SHOWN]:
+        counts = (f"{band.goods:,}", f"{band.defects:,}", f"{band.weight:.0%}")
+        made.add_row(kind, band.package, f"{band.review:.6g}", f"{band.fail:.6g}", *counts)
+    if len(policy.types) > _SHOWN:
+        made.add_row(f"... and {len(policy.types) - _SHOWN} more types", "", "", "", "", "", "")
+    made.add_row("any other", "", f"{policy.band.review:.6g}", f"{policy.band.fail:.6g}", "", "", "")
+    return made
+
+
+def _say(policy: "Policy") -> None:
+    print(f"Fitted on {policy.fitted_on}")
+    print("If the next parts come from where these came from (exchangeable: same line, same mix of boards):")
+    for proof in policy.guarantees:
+        print(f"  {proof}")
+    if policy.calibration:
+        curve = policy.calibration
+        print(f"Probabilities: {curve.method}, of {curve.defects:,} defects; off by {curve.ece:.4f} on average here")
+    for note in policy.notes:
+        print(f"Note: {note}")
+
+
+def _write(policy: "Policy", given: argparse.Namespace) -> None:
+    if given.into:
+        from goldenpair.deployment import replace_policy
+
+        print(f"Wrote the policy into {replace_policy(given.into, policy)}; the network is as it was")
+    if given.out:
+        policy.save(Path(given.out))
+        print(f"Wrote {given.out}")
+    if policy.fitted_on and given.out:
+        print(f"Next: evaluate.policy={given.out} on other parts, then inference.policy={given.out}")
