@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from goldenpair import __version__, policy_command
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
+from goldenpair.reporting import command as report_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,7 +127,7 @@ def _run(given: argparse.Namespace) -> None:
     elif given.command == "backbones":
         _backbones(given)
     elif given.command == "report":
-        _report(given)
+        report_command.run(given)
     else:
         import_module("goldenpair.demo").run(Path(given.out))
 
@@ -250,28 +251,6 @@ def _backbones(given: argparse.Namespace) -> None:
             print(f"More than 1,000 others need timm: {error}")
 
 
-def _report(given: argparse.Namespace) -> None:
-    from goldenpair.quality.targets import Targets
-    from goldenpair.report import kpi_table
-    from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
-
-    lights = [light for light in (given.lights or "").split(",") if light]
-    if not given.images_dir and (lights or given.ext):
-        raise InputError("--lights and --ext say how pictures are named; they need --images-dir DIR")
-    report, folder = report_csv(
-        given.csv,
-        Columns(given.labels, given.score, given.label, given.board),
-        Deciding(given.cutoff, given.policy, given.force),
-        Targets(capture=given.target_capture, false_calls_ppm=given.target_false_call_ppm),
-        PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
-        given.title or "",
-        given.out,
-    )
-    _console().print(kpi_table(report.figures))
-    print("\n".join(report.told()))
-    print(f"Wrote report.html, metrics.json and scores.csv to {folder}")
-
-
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
@@ -350,7 +329,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("backbones", help="list backbones of visual_changenet and whose weights are here")
     command.add_argument("pattern", nargs="?", help="a part of the name, or a pattern such as 'mobilenetv4*'")
     _debug(command)
-    _report_words(commands.add_parser("report", help="figures, plots and tiles of a file of scores, as one page"))
+    command = commands.add_parser("report", help="figures, plots and tiles of a file of scores, as one page")
+    report_command.add_arguments(command)
+    _debug(command)
     command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
     _debug(command)
@@ -361,28 +342,6 @@ def _spec(command: argparse.ArgumentParser, required: bool = False) -> None:
     flags = ("-e", "--experiment_spec", "--experiment_spec_file")
     command.add_argument(*flags, dest="spec", metavar="SPEC", required=required, help="YAML or JSON file")
     command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
-
-
-def _report_words(command: argparse.ArgumentParser) -> None:
-    command.add_argument("csv", metavar="INFERENCE_CSV", help="with a label and a score for each part, TAO's or ours")
-    command.add_argument("--out", metavar="DIR", help="folder to write to (default: NAME_report beside the file)")
-    command.add_argument("--labels", metavar="CSV", help="take the labels from this table of the same parts")
-    for what in ("score", "label", "board"):
-        default = "label" if what == "label" else None
-        command.add_argument(f"--{what}", metavar="COLUMN", default=default, help=f"the column with the {what}")
-    deciding = command.add_mutually_exclusive_group()
-    deciding.add_argument("--cutoff", type=float, metavar="X", help="a score above it is FAIL")
-    deciding.add_argument("--policy", metavar="FILE", help="policy.json; with neither, the column verdict decides")
-    command.add_argument(
-        "--force", action="store_true", help="take a policy that was fitted on these parts; it is said"
-    )
-    command.add_argument("--target-capture", type=float, metavar="SHARE", help="share of the defects to stop, 0..1")
-    command.add_argument("--target-false-call-ppm", type=float, metavar="N", help="false calls per million good parts")
-    command.add_argument("--images-dir", metavar="DIR", help="folder of the pictures, to show escapes and false calls")
-    command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
-    command.add_argument("--ext", metavar=".jpg", help="extension of the pictures (default: .jpg)")
-    command.add_argument("--title", metavar="TEXT", help="heading of the page")
-    _debug(command)
 
 
 def _debug(command: argparse.ArgumentParser) -> None:

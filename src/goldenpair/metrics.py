@@ -128,7 +128,6 @@ class WorkingPoint:
         )
 
 
-
 def above(score: Score, cutoff: float | Score) -> Flag:
     """Which scores exceed a cutoff, or each its own [N]. Compared as float32: a score that reads 0.1 does not exceed a
     cutoff of 0.1."""

@@ -49,14 +49,9 @@ class Judged:
 
 def by_policy(table: ScoredTable, policy: Policy) -> Judged:
     """As the policy decides; raises InputError for one of other scores, DataError if types are not to be found."""
-    policy.refuse_other_scores(table.score_column)
+    policy.refuse_scores_of_others(table.score_column)
     found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
-    marks = list(policy.marks)
-    if found.unknown:
-        named = ", ".join(f"{kind} ({count:,})" for kind, count in list(found.unknown.items())[:5])
-        marks.append(f"{sum(found.unknown.values()):,} parts are of types that the policy does not know: {named}")
-    if found.unnamed:
-        marks.append(f"{found.unnamed:,} parts have no type, and were judged by the global cutoff")
+    marks = [*policy.marks, *filter(None, [found.without_type()])]
     review, fail = found.review.astype(np.float32), found.fail.astype(np.float32)
     return Judged(found.code, review, fail, policy.source, tuple(marks), policy)
 

@@ -1,0 +1,53 @@
+"""`goldenpair report`: its words, and what they start."""
+
+import argparse
+
+from goldenpair.errors import InputError
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("csv", metavar="INFERENCE_CSV", help="with a label and a score for each part, TAO's or ours")
+    command.add_argument("--out", metavar="DIR", help="folder to write to (default: NAME_report beside the file)")
+    command.add_argument("--labels", metavar="CSV", help="take the labels from this table of the same parts")
+    for what in ("score", "label", "board"):
+        default = "label" if what == "label" else None
+        command.add_argument(f"--{what}", metavar="COLUMN", default=default, help=f"the column with the {what}")
+    deciding = command.add_mutually_exclusive_group()
+    deciding.add_argument("--cutoff", type=float, metavar="X", help="a score above it is FAIL")
+    deciding.add_argument("--policy", metavar="FILE", help="policy.json; with neither, the column verdict decides")
+    command.add_argument(
+        "--force", action="store_true", help="take a policy that was fitted on these parts; it is said"
+    )
+    command.add_argument("--target-capture", type=float, metavar="SHARE", help="share of the defects to stop, 0..1")
+    command.add_argument("--target-false-call-ppm", type=float, metavar="N", help="false calls per million good parts")
+    command.add_argument("--images-dir", metavar="DIR", help="folder of the pictures, to show escapes and false calls")
+    command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
+    command.add_argument("--ext", metavar=".jpg", help="extension of the pictures (default: .jpg)")
+    command.add_argument("--title", metavar="TEXT", help="heading of the page")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Raises InputError for whatever cannot be used; then nothing was written."""
+    from rich.console import Console
+
+    from goldenpair.quality.targets import Targets
+    from goldenpair.report import kpi_table
+    from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
+
+    lights = [light for light in (given.lights or "").split(",") if light]
+    if not given.images_dir and (lights or given.ext):
+        raise InputError("--lights and --ext say how pictures are named; they need --images-dir DIR")
+    report, folder = report_csv(
+        given.csv,
+        Columns(given.labels, given.score, given.label, given.board),
+        Deciding(given.cutoff, given.policy, given.force),
+        Targets(capture=given.target_capture, false_calls_ppm=given.target_false_call_ppm),
+        PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
+        given.title or "",
+        given.out,
+    )
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)  # a file has no width
+    console.print(kpi_table(report.figures))
+    print("\n".join(report.told()))
+    print(f"Wrote report.html, metrics.json and scores.csv to {folder}")
