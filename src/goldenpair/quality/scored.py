@@ -112,7 +112,8 @@ def with_scores(
     if column:
         names, told = cells[column], f"column {column}"
     elif "input_path" in cells:
-        names, told = [_first_folder(cell) for cell in cells["input_path"]], "first folder of input_path"
+        folders = {cell: _first_folder(cell) for cell in set(cells["input_path"])}  # many rows have the same
+        names, told = [folders[cell] for cell in cells["input_path"]], "first folder of input_path"
     else:
         names, told = [""] * len(label), "no boards are known"
     places = {one: place for place, one in enumerate(dict.fromkeys(names))}

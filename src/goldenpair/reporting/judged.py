@@ -1,7 +1,7 @@
 """What was decided of each part: by a policy, by the file's own verdicts, or by a cutoff chosen on the very data."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from goldenpair.metrics import Flag, cutoff_for_capture, short
 from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Policy
 from goldenpair.quality.scored import ScoredTable
 
+KINDS = ("error", "unlabelled", "escape", "false call", "captured", "good")
+"""What a verdict can be to a label."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -97,14 +99,14 @@ def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:
     return highest if highest < upper.min(initial=np.inf) and np.isfinite(highest) else np.nan
 
 
-def kinds(table: ScoredTable, judged: Judged) -> list[str]:
-    """What each verdict is to its label: error, unlabelled, escape, false call, captured or good."""
-    names = np.array(["error", "unlabelled", "escape", "false call", "captured", "good"])
-    stopped, defect = judged.stopped, table.is_defect
-    which = np.where(defect, np.where(stopped, 4, 2), np.where(stopped, 3, 5))
-    which = np.where(table.labelled, which, 1)
-    which = np.where(judged.code == ERROR, 0, which)
-    return [str(one) for one in names[which]]
+def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
+    """What each verdict is to its label: int8 [N], places in KINDS."""
+    right = np.where(table.is_defect, KINDS.index("captured"), KINDS.index("good"))
+    wrong = np.where(table.is_defect, KINDS.index("escape"), KINDS.index("false call"))
+    found = np.where(judged.stopped == table.is_defect, right, wrong).astype(np.int8)
+    found[~table.labelled] = KINDS.index("unlabelled")
+    found[judged.code == ERROR] = KINDS.index("error")
+    return found
 
 
 def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
@@ -113,25 +115,41 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
     boards = [_harmless(name) for name in table.boards]
+    columns = [
+        range(1, len(table) + 1),
+        _parts(table),
+        map(boards.__getitem__, table.board.tolist()),
+        _all_harmless(table.label),
+        _scores(table),
+        map(VERDICTS.__getitem__, judged.code.tolist()),
+        map(KINDS.__getitem__, kinds(table, judged).tolist()),
+    ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("row", "part", "board", "label", "score", "verdict", "kind"))
-        writer.writerows(
-            zip(
-                range(1, len(table) + 1),
-                (_harmless(table.describe(row)) for row in range(len(table))),
-                (boards[place] for place in table.board.tolist()),
-                (_harmless(label) for label in table.label),
-                _scores(table),
-                (VERDICTS[place] for place in judged.code.tolist()),
-                kinds(table, judged),
-                strict=True,
-            )
-        )
+        writer.writerows(zip(*columns, strict=True))
 
 
-def _scores(table: ScoredTable) -> Sequence[str]:
-    return ["" if one != one else str(one) for one in table.score]
+def _parts(table: ScoredTable) -> Iterable[str]:
+    """As `table.describe`, for a million rows."""
+    names = [name for name in ("input_path", "object_name") if name in table.cells]
+    if not names:
+        return map(table.describe, range(len(table)))
+    first, *others = (table.cells[name] for name in names)
+    return map("/".join, zip(_all_harmless(first), *others, strict=True))
+
+
+def _scores(table: ScoredTable) -> Iterable[str]:
+    """As the file has them, else in as few digits as say them."""
+    text = table.cells.get(table.score_column)
+    there = np.isfinite(table.score).tolist()
+    if text is not None:
+        return (cell if known else "" for cell, known in zip(text, there, strict=True))
+    return (str(one) if known else "" for one, known in zip(table.score, there, strict=True))
+
+
+def _all_harmless(cells: Sequence[str]) -> Iterable[str]:
+    return map({cell: _harmless(cell) for cell in set(cells)}.__getitem__, cells)
 
 
 def _harmless(cell: str) -> str:

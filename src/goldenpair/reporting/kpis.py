@@ -11,7 +11,7 @@ from goldenpair.reporting.page import Finding, Grid, Line, Section, State
 _COLUMNS = ("figure", "what it is", "value", "ppm", "counted", "exact 95%", "boards 95%")
 _BOARDS = (
     "Every share stands with its counts. The exact interval (Clopper and Pearson) takes each part for an independent "
-    "one; the interval of boards allows for parts of one board being alike, believe it where they differ."
+    "one; the interval of boards allows for parts of one board being alike: where they differ, believe it."
 )
 _MOST_CELLS = 40
 _ELSEWHERE = "metrics.json has them all"

@@ -9,7 +9,7 @@ from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting import plots
 from goldenpair.reporting.curves import Sweep, break_even, cheapest, nearest, sweep
-from goldenpair.reporting.judged import Judged, kinds
+from goldenpair.reporting.judged import KINDS, Judged, kinds
 from goldenpair.reporting.page import Grid, Line, Section
 
 _CURVES = "What other cutoffs would do"
@@ -70,7 +70,7 @@ def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
                 table.describe(row),
                 table.label[row],
                 VERDICTS[judged.code[row]],
-                what[row],
+                KINDS[what[row]],
                 f"{table.score[row]:.4g}",
                 f"{margin[row]:+.3g}",
             )
