@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.table import Table
 
+from goldenpair.data.boards import BOARD_COLUMNS
 from goldenpair.errors import InputError
 from goldenpair.metrics import Flag, Rate
-from goldenpair.quality.scored import BOARD_COLUMNS, SCORE_COLUMNS, ScoredTable
+from goldenpair.quality.scored import SCORE_COLUMNS, ScoredTable
 
 SMALL = 10
 """A share of fewer parts than this proves nothing."""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.table import Table
 
+from goldenpair.data.boards import BOARD_COLUMNS
 from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import TableError, first_few
 from goldenpair.metrics import Flag, Rate, above
 from goldenpair.quality.gauge import Gauge, Graded, Readings
-from goldenpair.quality.scored import BOARD_COLUMNS, SCORE_COLUMNS, numbers
+from goldenpair.quality.scored import SCORE_COLUMNS, numbers
 
 _VERDICTS = {"PASS": False, "REVIEW": True, "FAIL": True}
 _ERROR = "ERROR"

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.boards import boards_of
 from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import DataError, TableError
 
 SCORE_COLUMNS = ("siamese_score", "output_score")
-BOARD_COLUMNS = ("board", "boardname")
 _KEYS = ("input_path", "object_name")
 
 
@@ -108,24 +108,13 @@ def with_scores(
     label = cells[label_column]
     labelled = np.array([bool(cell.strip()) for cell in label], np.bool_)
     is_defect = np.array([cell != PASS for cell in label], np.bool_) & labelled
-    column = board_column or next((one for one in BOARD_COLUMNS if one in cells), None)
-    if column:
-        names, told = cells[column], f"column {column}"
-    elif "input_path" in cells:
-        folders = {cell: _first_folder(cell) for cell in set(cells["input_path"])}  # many rows have the same
-        names, told = [folders[cell] for cell in cells["input_path"]], "first folder of input_path"
-    else:
-        names, told = [""] * len(label), "no boards are known"
+    names, told = boards_of(cells, board_column)
+    names = [""] * len(label) if names is None else names
     places = {one: place for place, one in enumerate(dict.fromkeys(names))}
     board = np.array([places[one] for one in names], np.int64)
     return ScoredTable(
         source, cells, label, score, is_defect, labelled, board, tuple(places), told, score_column, sha256
     )
-
-
-def _first_folder(path: str) -> str:
-    """Of a relative path in either system's writing."""
-    return next((one for one in path.replace("\\", "/").split("/") if one not in ("", ".")), "")
 
 
 def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:

@@ -1,0 +1,212 @@
+"""Parts that stand in two splits under other names: the same files, or the same part pictured twice.
+
+The audit finds rows of two splits that lead to the same file; this looks into the files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldenpair.data.boards import boards_of
+from goldenpair.data.table import Layout, PairTable, PartPictures, part_pictures
+from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
+from goldenpair.progress import Progress
+
+MOST = 20
+"""Of each kind that are listed."""
+_CLOSE = 0.25  # of the distance that a good part usually has from its golden
+_LARGEST = 0.15  # of that threshold: two pictures that correlate by less than 0.99 are two pictures
+_ALONE, _NEIGHBOURS = 0.5, 5  # a twin is much closer than the fifth closest, which a part among its like is not
+_PLAIN = 0.02  # of a picture's variance that no single row times a single column explains
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A part and its like in another split; `distance` is 0 for the same files, else that of their thumbnails."""
+
+    split: str
+    row: int
+    other_split: str
+    other_row: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What splits have in common, by what is in their files. Lists hold the first MOST, counts are of all."""
+
+    parts: int
+    """Different samples that were looked at."""
+    unreadable: int
+    """Pictures that could not be read; their parts are compared with none."""
+    same: tuple[Twin, ...]
+    same_count: int
+    near: tuple[Twin, ...]
+    near_count: int
+    threshold: float | None
+    """Thumbnails nearer than this were looked at as twins; None where no good part could be compared with a golden."""
+    golden_samples: tuple[Twin, ...]
+    """Samples whose files are those of a golden, of their own split too; `other_row` is one compared with it."""
+    golden_samples_count: int
+    boards: Mapping[str, Sequence[str]]
+    """The boards of two splits, by `first and second`; the empty name is left out."""
+    board_source: str
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A split's different samples and goldens, P and G of them, with the first row of each; int64 [P, L], [G, L]."""
+
+    name: str
+    rows: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    golden_rows: NDArray[np.int64]
+    goldens: NDArray[np.int64]
+    good: NDArray[np.int64]
+    """int64 [any number, 2, L]: good samples and what they are compared with."""
+
+
+def duplicates(tables: Mapping[str, PairTable], layout: Layout, progress: Progress | None = None) -> Duplicates:
+    """Compare the samples of each two of these splits, which are given in the order train, validation, test.
+
+    Component crops look alike by nature, so near means: the thumbnails (without brightness, all lights together) are
+    nearer than a quarter of what is usual between good parts of this set and their goldens, which are two parts
+    pictured alike; and than half of the distance of the fifth nearest of that split; and the picture is not so plain
+    that chance explains it. That finds parts that were saved again, lighted otherwise or pictured again without moving,
+    not those that lie elsewhere in the crop by more than half a pixel of a thumbnail, 1.5 % of the crop.
+    """
+    numbers: dict[str, int] = {}
+    splits = [_split(name, table, part_pictures(table, layout), numbers) for name, table in tables.items()]
+    small = thumbnails(list(numbers), progress)
+    whole = _Whole(small)
+    threshold = _threshold(splits, whole)
+    same: list[Twin] = []
+    near: list[Twin] = []
+    for first, second in combinations(splits, 2):
+        found = _same(second, second.samples, second.rows, first, first.samples, first.rows, small)
+        same += found
+        if threshold is not None:
+            near += _near(second, first, {twin.row for twin in found}, whole, threshold)
+    golden_samples = [
+        twin
+        for split in splits
+        for other in splits
+        for twin in _same(split, split.samples, split.rows, other, other.goldens, other.golden_rows, small)
+    ]
+    near.sort(key=lambda twin: twin.distance)
+    boards, source = _shared_boards(tables)
+    return Duplicates(
+        parts=sum(len(split.rows) for split in splits),
+        unreadable=len(small.errors),
+        same=tuple(same[:MOST]),
+        same_count=len(same),
+        near=tuple(near[:MOST]),
+        near_count=len(near),
+        threshold=threshold,
+        golden_samples=tuple(golden_samples[:MOST]),
+        golden_samples_count=len(golden_samples),
+        boards=boards,
+        board_source=source,
+    )
+
+
+def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, int]) -> _Split:
+    """`numbers` are those of the files of all splits; a file that stands in several is read once."""
+    place = np.array([numbers.setdefault(path, len(numbers)) for path in parts.paths], np.int64)
+    samples, rows = np.unique(place[parts.sample], axis=0, return_index=True)
+    every = np.arange(len(table))
+    golden = place[parts.golden(every)].reshape(len(table), -1, parts.sample.shape[1])
+    flat = golden.reshape(-1, golden.shape[2])
+    goldens, first = np.unique(flat, axis=0, return_index=True)
+    good = np.flatnonzero(~table.is_defect) if "label" in table.cells else every[:0]
+    pairs = np.stack([place[parts.sample[good]], golden[good, 0]], axis=1)
+    return _Split(name, rows, samples, first // golden.shape[1], goldens, pairs)
+
+
+class _Whole:
+    """Parts as vectors: the thumbnails of all lights, normalised, length 1; zeros where one cannot be read."""
+
+    def __init__(self, small: Thumbnails):
+        self._flat = small.normalised()
+
+    def of(self, pictures: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [n, L * SIDE * SIDE] of int64 [n, L]."""
+        found = self._flat[pictures]
+        found[~found.any(axis=2).all(axis=1)] = 0
+        flat: NDArray[np.float32] = found.reshape(len(pictures), -1) / np.sqrt(max(1, pictures.shape[1]))
+        return flat
+
+    def plain(self, pictures: NDArray[np.int64]) -> bool:
+        """Whether a part shows hardly more than one straight edge; such pictures are alike by chance."""
+        strength = np.linalg.svd(self._flat[pictures].reshape(-1, SIDE, SIDE), compute_uv=False) ** 2
+        return bool((1 - strength[:, 0] / np.maximum(strength.sum(axis=1), 1e-9) < _PLAIN).all())
+
+
+def _distance(correlation: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of vectors of length 1: 0 for equal ones, 1.41 for such that have nothing to do with each other."""
+    found: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * correlation, 0))
+    return found
+
+
+def _threshold(splits: Sequence[_Split], whole: _Whole) -> float | None:
+    pairs = np.concatenate([split.good for split in splits]) if splits else np.empty((0, 2, 1), np.int64)
+    sample, golden = whole.of(pairs[:, 0]), whole.of(pairs[:, 1])
+    told = sample.any(axis=1) & golden.any(axis=1)
+    if not told.any():
+        return None
+    usual = float(np.median(_distance((sample[told] * golden[told]).sum(axis=1))))
+    return min(_CLOSE * usual, _LARGEST)
+
+
+def _same(
+    split: _Split,
+    pictures: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    other: _Split,
+    others: NDArray[np.int64],
+    other_rows: NDArray[np.int64],
+    small: Thumbnails,
+) -> list[Twin]:
+    """Parts whose files are, light by light, copies of those of another; not those that are the same files."""
+    known: dict[tuple[str, ...], tuple[int, list[int]]] = {}
+    for row, numbers in zip(other_rows.tolist(), others.tolist(), strict=True):
+        known.setdefault(tuple(small.digest[number] for number in numbers), (row, numbers))
+    found = []
+    for row, numbers in zip(rows.tolist(), pictures.tolist(), strict=True):
+        digests = tuple(small.digest[number] for number in numbers)
+        if all(digests) and digests in known and known[digests][1] != numbers:
+            found.append(Twin(split.name, row, other.name, known[digests][0], 0.0))
+    return found
+
+
+def _near(split: _Split, other: _Split, known: set[int], whole: _Whole, threshold: float) -> list[Twin]:
+    if len(other.rows) < _NEIGHBOURS:
+        return []
+    others = whole.of(other.samples)
+    found = []
+    for start in range(0, len(split.rows), _CHUNK):
+        pictures = split.samples[start : start + _CHUNK]
+        distance = _distance(whole.of(pictures) @ others.T)
+        nearest = distance.argmin(axis=1)
+        least = distance[np.arange(len(pictures)), nearest]
+        fifth = np.partition(distance, _NEIGHBOURS - 1, axis=1)[:, _NEIGHBOURS - 1]
+        for i in np.flatnonzero((least < threshold) & (least < _ALONE * fifth)).tolist():
+            row, like = int(split.rows[start + i]), int(nearest[i])
+            itself = np.array_equal(pictures[i], other.samples[like])
+            if row not in known and not itself and not whole.plain(pictures[i]):
+                found.append(Twin(split.name, row, other.name, int(other.rows[like]), float(least[i])))
+    return found
+
+
+def _shared_boards(tables: Mapping[str, PairTable]) -> tuple[dict[str, list[str]], str]:
+    names: dict[str, set[str]] = {}
+    source = ""
+    for split, table in tables.items():
+        boards, source = boards_of(table.cells)
+        names[split] = set(boards or ()) - {""}
+    shared = {f"{first} and {second}": sorted(names[first] & names[second]) for first, second in combinations(names, 2)}
+    return {pair: boards for pair, boards in shared.items() if boards}, source

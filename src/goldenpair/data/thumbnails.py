@@ -1,0 +1,65 @@
+"""Small grey pictures of many files, to compare each with each."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldenpair.data.decoding import decode, read
+from goldenpair.data.threads import Threads
+from goldenpair.errors import DataError
+from goldenpair.progress import Progress
+
+SIDE = 32
+_WORKERS = 8
+_STEP = 512
+_FLAT = 2.0  # grey levels: a picture that varies less shows nothing but noise
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Of P files: `grey` float32 [P, SIDE, SIDE] in 0..255, and `digest`, equal for files with the same content.
+
+    `errors` tells of each number that could not be read why; its thumbnail is zeros and its digest "".
+    """
+
+    grey: NDArray[np.float32]
+    digest: Sequence[str]
+    errors: dict[int, str]
+
+    def normalised(self) -> NDArray[np.float32]:
+        """float32 [P, SIDE * SIDE] of mean 0 and length 1: a dot product is a correlation, brightness does not count.
+
+        Flat pictures are zeros, which are like nothing.
+        """
+        flat = self.grey.reshape(len(self.grey), -1)
+        flat = flat - flat.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(flat, axis=1, keepdims=True)
+        found: NDArray[np.float32] = np.where(length > _FLAT * SIDE, flat / np.maximum(length, 1), 0).astype(np.float32)
+        return found
+
+
+def thumbnails(paths: Sequence[str], progress: Progress | None = None) -> Thumbnails:
+    """Read all of these pictures, each once."""
+    grey = np.zeros((len(paths), SIDE, SIDE), np.float32)
+    digest = [""] * len(paths)
+    errors: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        try:
+            content = read(paths[number])
+            pixels = decode(content, SIDE, SIDE, paths[number])
+        except DataError as error:
+            errors[number] = str(error)
+            return
+        grey[number] = pixels.mean(axis=0)
+        digest[number] = hashlib.sha256(content).hexdigest()
+
+    threads = Threads(_WORKERS)
+    for start in range(0, len(paths), _STEP):
+        threads.each(work, range(start, min(start + _STEP, len(paths))))
+        if progress:
+            progress(min(start + _STEP, len(paths)), len(paths))
+    return Thumbnails(grey, digest, errors)
