@@ -28,7 +28,7 @@ LAYERS = [
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"deployment", "deepstream", "onnx_writing", "exporting"},
     {"inspection", "report", "overlays", "maps", "importing", "listing"},
-    {"actions"},
+    {"actions", "commands"},
     {"cli", "demo"},
     {"__main__"},
 ]

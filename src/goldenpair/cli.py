@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair import __version__
+from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def _run(given: argparse.Namespace) -> None:
         _cache(given)
     elif given.command == "backbones":
         _backbones(given)
+    elif "run" in given:
+        given.run(given, _console())
     else:
         import_module("goldenpair.demo").run(Path(given.out))
 
@@ -319,6 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("backbones", help="list backbones of visual_changenet and whose weights are here")
     command.add_argument("pattern", nargs="?", help="a part of the name, or a pattern such as 'mobilenetv4*'")
     _debug(command)
+    add_commands(commands)
     command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
     _debug(command)
