@@ -28,7 +28,7 @@ LAYERS = [
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"deployment", "deepstream", "onnx_writing", "exporting"},
     {"inspection", "report", "overlays", "maps", "importing", "listing"},
-    {"actions", "policy_command"},
+    {"actions", "commands", "policy_command"},
     {"cli", "demo"},
     {"__main__"},
 ]

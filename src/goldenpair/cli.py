@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair import __version__, policy_command
+from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
-from goldenpair.reporting import command as report_command
+from goldenpair.reporting.command import add_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,8 +127,8 @@ def _run(given: argparse.Namespace) -> None:
         _cache(given)
     elif given.command == "backbones":
         _backbones(given)
-    elif given.command == "report":
-        report_command.run(given)
+    elif "run" in given:
+        given.run(given, _console())
     else:
         import_module("goldenpair.demo").run(Path(given.out))
 
@@ -329,9 +330,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("backbones", help="list backbones of visual_changenet and whose weights are here")
     command.add_argument("pattern", nargs="?", help="a part of the name, or a pattern such as 'mobilenetv4*'")
     _debug(command)
-    command = commands.add_parser("report", help="figures, plots and tiles of a file of scores, as one page")
-    report_command.add_arguments(command)
-    _debug(command)
+    add_report(commands)
+    add_commands(commands)
     command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
     _debug(command)

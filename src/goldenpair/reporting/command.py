@@ -1,11 +1,17 @@
 """`goldenpair report`: its words, and what they start."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from goldenpair.errors import InputError
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+
+def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Sets `run`, which takes what was given and a console."""
+    command = commands.add_parser("report", help="figures, plots and tiles of a file of scores, as one page")
     command.add_argument("csv", metavar="INFERENCE_CSV", help="with a label and a score for each part, TAO's or ours")
     command.add_argument("--out", metavar="DIR", help="folder to write to (default: NAME_report beside the file)")
     command.add_argument("--labels", metavar="CSV", help="take the labels from this table of the same parts")
@@ -24,12 +30,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
     command.add_argument("--ext", metavar=".jpg", help="extension of the pictures (default: .jpg)")
     command.add_argument("--title", metavar="TEXT", help="heading of the page")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(run=_report)
 
 
-def run(given: argparse.Namespace) -> None:
+def _report(given: argparse.Namespace, console: "Console") -> None:
     """Raises InputError for whatever cannot be used; then nothing was written."""
-    from rich.console import Console
-
     from goldenpair.quality.targets import Targets
     from goldenpair.report import kpi_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
@@ -46,8 +52,6 @@ def run(given: argparse.Namespace) -> None:
         given.title or "",
         given.out,
     )
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)  # a file has no width
     console.print(kpi_table(report.figures))
     print("\n".join(report.told()))
     print(f"Wrote report.html, metrics.json and scores.csv to {folder}")

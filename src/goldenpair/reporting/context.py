@@ -1,9 +1,12 @@
 """What only the run that made the scores knows; every field may be absent, and what is absent is told on the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from goldenpair.data.duplicates import Duplicates
+from goldenpair.data.table import PairTable
 from goldenpair.quality.robustness import Robustness
+from goldenpair.quality.suspects import OddGoldens
 from goldenpair.reporting.tiles import Show
 
 
@@ -16,6 +19,14 @@ class Split:
     parts: int
     defects: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the splits of the run have in common, whose rows are those of `tables`."""
+
+    found: Duplicates
+    tables: Mapping[str, PairTable]
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Context:
     lights: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     splits: Sequence[Split] = ()
+    shared: Shared | None = None
+    odd_goldens: OddGoldens | None = None
     latency: Latency | None = None
     robustness: Robustness | None = None
     cost_ratios: Sequence[float] = (10, 100, 1000)

@@ -10,6 +10,7 @@ from goldenpair import __version__
 from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting.context import Context
+from goldenpair.reporting.doubts import twins_grid, twins_told
 from goldenpair.reporting.judged import Judged
 from goldenpair.reporting.page import Card, Gallery, Grid, Line, Section
 from goldenpair.reporting.tiles import Budget, Tile, tiles
@@ -103,7 +104,12 @@ def data_section(table: ScoredTable, context: Context) -> Section:
         lines = [Line((s.name, s.source, s.sha256, f"{s.parts:,}", f"{s.defects:,}")) for s in context.splits]
         columns = ("split", "file", "SHA-256", "parts", "defects")
         grids.append(Grid("Tables of the run", columns, lines, words=3))
-    return Section("data", "Data card", grids=grids)
+    said = []
+    if context.shared:
+        said = twins_told(context.shared.found)
+        twins = twins_grid(context.shared.found, context.shared.tables)
+        grids += [twins] if twins.lines else []
+    return Section("data", "Data card", said, grids=grids)
 
 
 def run_section(context: Context) -> Section:

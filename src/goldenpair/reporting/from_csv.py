@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldenpair.data.table import PairTable
 from goldenpair.errors import DataError, InputError
+from goldenpair.progress import progress_bar
 from goldenpair.quality.policy import Policy
 from goldenpair.quality.scored import ScoredTable, read_scored
+from goldenpair.quality.suspects import OddGoldens, odd_goldens
 from goldenpair.quality.targets import Targets
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
 from goldenpair.reporting.report import Report
-from goldenpair.reporting.tiles import Show, show_files
+from goldenpair.reporting.tiles import Show, named_layout, show_files
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def report_csv(
     report = Report.of(table, _judged(table, deciding, targets.capture), targets)
     context = Context(title=title)
     if pictures:
-        context = Context(title, _show(table, pictures), lights=pictures.lights)
+        show, odd = _pictures(table, pictures)
+        context = Context(title, show, lights=pictures.lights, odd_goldens=odd)
     folder = Path(out) if out else path.with_name(f"{path.stem}_report")
     report.write(folder, context)
     return report, folder
@@ -91,8 +95,11 @@ def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Ju
     return by_capture(table, 1.0 if capture is None else capture)
 
 
-def _show(table: ScoredTable, pictures: PictureFiles) -> Show:
+def _pictures(table: ScoredTable, pictures: PictureFiles) -> tuple[Show, OddGoldens]:
     folder = Path(pictures.images_dir)
     if not folder.is_dir():
         raise InputError(f"--images-dir {folder}: there is no such folder")
-    return show_files(table, folder, pictures.lights, pictures.extension)
+    show = show_files(table, folder, pictures.lights, pictures.extension)
+    pairs = PairTable(table.source, folder, {name: list(cells) for name, cells in table.cells.items()})
+    with progress_bar("Looking at goldens") as progress:
+        return show, odd_goldens(pairs, named_layout(pictures.lights, pictures.extension), progress)

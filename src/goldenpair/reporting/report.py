@@ -15,6 +15,7 @@ from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.quality.targets import Findings, Targets, judge
 from goldenpair.reporting.context import Context
+from goldenpair.reporting.doubts import doubts_section
 from goldenpair.reporting.evidence import data_section, parts_section, run_section
 from goldenpair.reporting.judged import Judged, stated, write_scores
 from goldenpair.reporting.kpis import breakdown_section, figures_section, judged_targets
@@ -85,7 +86,11 @@ class Report:
         ]
         if judged.policy and judged.policy.rule:
             made.append(policy_section(judged.policy, score, is_defect))
-        made += [breakdown_section(self.broken), parts_section(table, judged, context)]
+        made += [
+            breakdown_section(self.broken),
+            parts_section(table, judged, context),
+            doubts_section(table, judged, context),
+        ]
         if context.robustness:
             made.append(robustness_section(context.robustness))
         return [

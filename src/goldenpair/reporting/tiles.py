@@ -108,7 +108,7 @@ def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], exte
         raise DataError(
             f"pictures are found by {', '.join(PATH_COLUMNS)}, and {table.source} has no {', '.join(absent)}"
         )
-    layout = Layout(tuple(lights), 1, 1, 1, 1, extension)
+    layout = named_layout(lights, extension)
 
     def show(row: int, height: int) -> Shown:
         one = PairTable(table.source, images_dir, {name: [table.cells[name][row]] for name in PATH_COLUMNS})
@@ -118,6 +118,11 @@ def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], exte
         return Shown(*both)
 
     return show
+
+
+def named_layout(lights: Sequence[str], extension: str) -> Layout:
+    """How picture files are named, where nothing is known of a network and so of sizes."""
+    return Layout(tuple(lights), 1, 1, 1, 1, extension)
 
 
 def read_small(path: str, height: int) -> Pixels:

@@ -57,11 +57,12 @@ def _run(context: Context) -> list[str]:
     absent = [
         (context.show, "Pictures: none were given (--images-dir), so nobody can look at the escapes here."),
         (context.heatmaps, "Heatmaps: what the network looked at."),
+        (context.odd_goldens, "Goldens: whether one of them is dark, misframed or unlike its siblings."),
         (
             context.robustness,
             "Robustness: what shift, rotation, light, blur and compression do (evaluate.robustness=true).",
         ),
-        (context.splits, "Leakage: the tables that the model learned from were not compared with this one."),
+        (context.shared, "Leakage: the pictures that the model learned from were not compared with these."),
         (
             context.facts,
             "The model: the file of scores does not say which one made them, with which seed and versions.",
