@@ -22,8 +22,11 @@ from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
-from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS, Metrics, measure
+from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS
 from goldenpair.progress import progress_bar
+from goldenpair.quality.figures import Figures, figures
+from goldenpair.quality.scored import with_scores
+from goldenpair.quality.targets import Findings, Targets, judge
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
@@ -57,11 +60,13 @@ class TrainResult:
 @dataclass(frozen=True)
 class EvaluateResult:
     folder: Path
-    metrics: Metrics
+    metrics: Figures
     errors: Mapping[int, str]
     """Why a row of the table has no score."""
     pixels: "PixelMetrics | None" = None
     """Figures of the pixels, of a network that segments."""
+    targets: Findings = Findings(())
+    """Whether what `evaluate.targets` asks for is proven."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,10 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
-        metrics = measure(score, table.is_defect, cutoff, others)
-        tao = metrics.tao
+        stopped = np.array([one.verdict != "PASS" for one in verdicts], np.bool_)
+        metrics = figures(with_scores(table.source, table.cells, score), stopped, cutoff, others)
+        wish, tao = spec.evaluate.targets, metrics.tao
+        found = judge(metrics, Targets(wish.capture, wish.escapes_ppm, wish.false_calls_ppm))
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
             f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {cutoff}"
@@ -151,18 +158,19 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
                 return files.enter_context(whole_file(run.folder / name))
 
             of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
-            text = json.dumps({**metrics.as_dict(), **of_pixels, "error_list": listed}, indent=1)
+            told = {**metrics.as_dict(), "targets": found.as_dict(), **of_pixels, "error_list": listed}
+            text = json.dumps(told, indent=1)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
             from goldenpair.report import evaluation_sheet, outcome
 
             write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
-            sheet = new("contact_sheet.png")
+            sheet, title = new("contact_sheet.png"), outcome(metrics)
             if maps:
-                maps.write_sheet(sheet, outcome(metrics), verdicts)
+                maps.write_sheet(sheet, title, verdicts)
             else:
-                evaluation_sheet(sheet, inspector, table, verdicts, metrics)
+                evaluation_sheet(sheet, inspector, table, verdicts, cutoff, title)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, pixels)
+        return EvaluateResult(run.folder, metrics, errors, pixels, found)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:

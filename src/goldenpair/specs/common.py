@@ -258,6 +258,24 @@ class ScoringCommon(Devices):
     )
 
 
+class Targets(Section):
+    """What an evaluation has to prove: not in TAO."""
+
+    capture: float | None = option(
+        None, "Least share of the defects that is stopped; 1 can be refuted but not proven", gt=0, le=1
+    )
+    escapes_ppm: float | None = option(
+        None, "Most escapes in a million parts; of use where defects are as rare as on the line", ge=0, le=1e6
+    )
+    false_calls_ppm: float | None = option(None, "Most good parts stopped, of a million good ones", ge=0, le=1e6)
+
+
+class EvaluateCommon(ScoringCommon):
+    """What evaluate has beside it in every network."""
+
+    targets: Targets = section(Targets, "What the figures are judged by", not_in_tao=True)
+
+
 class NetworkSpec(Section):
     """The root of every network's spec, and what the rest of the package has to know of each."""
 
@@ -276,7 +294,7 @@ class NetworkSpec(Section):
     model: Section = section(Section, "The network")
     dataset: Section = section(Section, "Tables, pictures, lights and augmentation")
     train: TrainCommon = section(TrainCommon, "Training")
-    evaluate: ScoringCommon = section(ScoringCommon, "Evaluation")
+    evaluate: EvaluateCommon = section(EvaluateCommon, "Evaluation")
     export: ExportCommon = section(ExportCommon, "Export to ONNX")
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 
