@@ -44,7 +44,17 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         table = folder / "inference.csv"
         draw(table, given.parts, given.defects or round(given.parts * 37 / 21_148), given.boards or given.parts // 201)
-        words = [sys.executable, "-m", "goldenpair", "report", str(table), "--cutoff", "0.4", "--target-capture", "0.97"]
+        words = [
+            sys.executable,
+            "-m",
+            "goldenpair",
+            "report",
+            str(table),
+            "--cutoff",
+            "0.4",
+            "--target-capture",
+            "0.97",
+        ]
         began = time.perf_counter()
         subprocess.run(words, check=True)
         seconds = time.perf_counter() - began

@@ -8,24 +8,23 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from goldenpair import __version__
 from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
-from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS, Metrics, measure
 from goldenpair.progress import progress_bar
-from goldenpair.quality.decided import decided
+from goldenpair.quality.figures import Figures
 from goldenpair.quality.policy import VERDICTS, Policy
+from goldenpair.quality.targets import Findings
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
@@ -59,13 +58,15 @@ class TrainResult:
 @dataclass(frozen=True)
 class EvaluateResult:
     folder: Path
-    metrics: Metrics
+    metrics: Figures
     errors: Mapping[int, str]
     """Why a row of the table has no score."""
     policy: Policy
     """What decided; its `marks` belong to every figure."""
     pixels: "PixelMetrics | None" = None
     """Figures of the pixels, of a network that segments."""
+    targets: Findings = Findings(())
+    """Whether what `evaluate.targets` asks for is proven."""
 
 
 @dataclass(frozen=True)
@@ -123,56 +124,39 @@ def train(spec: NetworkSpec) -> TrainResult:
 def evaluate(spec: NetworkSpec) -> EvaluateResult:
     """Score `test_dataset` and measure how good the scores are.
 
-    Writes `metrics.json`, `evaluate.csv` (the table with score, verdict and error) and `contact_sheet.png` into
-    the evaluate folder, of a network that segments also class maps and pictures. What decides is `evaluate.policy` or
-    `evaluate.cutoff`, else the margin. Raises InputError for a table, pictures, a policy or a checkpoint that cannot be
-    used, and for a policy that was fitted on the table's parts; RunError if no row could be scored.
+    Writes `report.html`, `metrics.json`, `scores.csv`, `evaluate.csv` (the table with score, verdict and error) and
+    `contact_sheet.png` into the evaluate folder, of a network that segments also class maps and pictures. What decides
+    is `evaluate.policy` or `evaluate.cutoff`, else the margin. Raises InputError for a table, pictures, a policy or a
+    checkpoint that cannot be used, and for a policy that was fitted on the table's parts; RunError if no row could be
+    scored.
     """
     _check(spec, "evaluate")
-    from goldenpair.inspection import write_verdicts
+    from goldenpair.reporting.evaluated import run_context
+    from goldenpair.reporting.evaluation_files import report_of, write_evaluation
 
     with Run(spec, "evaluate") as run:
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
         policy = _for_report(inspector.policy, table, spec.evaluate.policy_forced)
-        maps = _class_maps(run, table)
-        verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
+        maps, began = _class_maps(run, table), time.perf_counter()
+        verdicts = _inspect(inspector, run, table, maps)
+        throughput = len(table) / (time.perf_counter() - began)
         _refuse_nothing_but_errors(verdicts)
-        score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
-        others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
-        decision = policy.decide(score, policy.kinds_of(table.cells, table.source))
-        metrics = measure(score, table.is_defect, cutoff, others, decision.stopped)
-        tao = metrics.tao
+        report = report_of(spec, table, verdicts, policy)
+        metrics, tao = report.figures, report.figures.tao
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
-            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {cutoff}"
+            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin "
+            f"{inspector.cutoff}"
         )
-        pixels = maps.pixels if maps else None
         run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(tao))
+        context = run_context(run, inspector, table, throughput)
+        write_evaluation(run, inspector, table, verdicts, report, context, maps, maps.columns if maps else {})
+        log.info("Wrote report.html, metrics.json, scores.csv, evaluate.csv and contact_sheet.png to %s", run.folder)
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
-        listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in errors.items()]
-        with ExitStack() as files:  # all three of them appear, or none
-
-            def new(name: str) -> Path:
-                return files.enter_context(whole_file(run.folder / name))
-
-            of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
-            of_policy = {"policy": decided(policy, decision, score, table.is_defect)}
-            text = json.dumps({**metrics.as_dict(), **of_policy, **of_pixels, "error_list": listed}, indent=1)
-            new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
-            from goldenpair.report import evaluation_sheet, outcome
-
-            marked = {"policy_mark": ["; ".join(policy.marks)] * len(table)} if policy.marks else {}
-            write_verdicts(new("evaluate.csv"), table, verdicts, {**(maps.columns if maps else {}), **marked})
-            title = "; ".join([outcome(metrics), *policy.marks])
-            sheet = new("contact_sheet.png")
-            if maps:
-                maps.write_sheet(sheet, title, verdicts)
-            else:
-                evaluation_sheet(sheet, inspector, table, verdicts, title)
-        log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, policy, pixels)
+        pixels = maps.pixels if maps else None
+        return EvaluateResult(run.folder, metrics, errors, policy, pixels, report.findings)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:

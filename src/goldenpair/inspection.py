@@ -99,6 +99,13 @@ class Inspector:
         self.policy.refuse_scores_of_others(SCORE_COLUMN, self.spec.scores_are_probabilities)
 
     @property
+    def device(self) -> str:
+        """What it runs on, in words."""
+        if self._device.type == "cuda":
+            return torch.cuda.get_device_name(self._device)
+        return f"{self._device.type.upper()}, {torch.get_num_threads()} threads"
+
+    @property
     def cutoff(self) -> float:
         """A score above it is not PASS, unless the policy says otherwise of its component type."""
         return self.policy.cutoff

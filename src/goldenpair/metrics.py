@@ -1,7 +1,7 @@
 """How good scores are: capture, escapes and false calls, with the counts behind every share.
 
-A score above the cutoff is FAIL. Throughout `score` is float [N], `is_defect` and `stopped` are bool [N], and `board` is
-int64 [N], which board each part is of. `quality/figures.py` makes them into an evaluation.
+A score above the cutoff is FAIL. Throughout `score` is float [N], `is_defect` and `stopped` are bool [N], and `board`
+is int64 [N], which board each part is of. `quality/figures.py` makes them into an evaluation.
 """
 
 import math

@@ -23,6 +23,14 @@ from goldenpair.metrics import (
     ranking,
     working_point,
 )
+from goldenpair.quality.auroc import auroc_interval
+from goldenpair.quality.bootstrap import (
+    Drawn,
+    average_precision_interval,
+    defects_needed,
+    draw_boards,
+    false_call_interval,
+)
 from goldenpair.quality.scored import ScoredTable
 
 CAPTURES = (1.0, 0.999, 0.99, 0.97)
@@ -121,7 +129,86 @@ def figures(
     `cutoff` is the one that made the verdicts, None where there was no single one; `cutoffs` are others to compare it
     with. Rows without a label and rows without a score are counted and left out.
     """
-    raise NotImplementedError
+    rows = table.measured
+    scored = np.isfinite(table.score)
+    score, is_defect, stopped = table.score[rows], table.is_defect[rows], stopped[rows]
+    board = table.board[rows] if len(table.boards) > 1 else None
+    defects = int(is_defect.sum())
+    everything = np.ones(len(score), np.bool_)
+    auroc, precision = ranking(score, is_defect)
+    drawn = draw_boards(score, is_defect, board) if board is not None and auroc is not None else None
+    point = WorkingPoint.of(stopped, is_defect, cutoff, board)
+    false_fails, false_fails_of = _false_fails(stopped, is_defect, board)
+    return Figures(
+        parts=len(table),
+        defects=defects,
+        good=len(score) - defects,
+        errors=int((~scored).sum()),
+        unlabelled=int((scored & ~table.labelled).sum()),
+        boards=0 if board is None else len(np.unique(board)),
+        board_source=table.board_source,
+        point=point,
+        escapes_of_parts=Rate.by_board(is_defect & ~stopped, everything, board),
+        false_fails=false_fails,
+        false_fails_of=false_fails_of,
+        precision=Rate.by_board(is_defect, stopped, board),
+        flags=Rate.by_board(stopped, everything, board),
+        auroc=auroc,
+        auroc_boards=auroc_interval(score, is_defect, board) if board is not None and auroc is not None else None,
+        average_precision=precision,
+        average_precision_boards=average_precision_interval(drawn, precision, len(np.unique(board[is_defect])))
+        if drawn is not None and board is not None and precision is not None
+        else None,
+        at_capture=tuple(_at_capture(score, is_defect, board, drawn, target) for target in CAPTURES),
+        presorted=tuple(_presorted(score, is_defect, board, lost) for lost in LOST),
+        table=tuple(working_point(score, is_defect, one) for one in cutoffs),
+        tao=TaoMetrics.of(point),
+    )
+
+
+def _false_fails(stopped: Flag, is_defect: Flag, board: Board | None) -> tuple[Rate, str]:
+    """Boards with a false call, of those without a defect; of all with a good part where each has a defect."""
+    if board is None:
+        return Rate.measured(0, 0), "boards without a defect"
+    there, defective = np.bincount(board) > 0, np.bincount(board[is_defect], minlength=board.max(initial=-1) + 1) > 0
+    good = np.bincount(board[~is_defect], minlength=len(there)) > 0
+    failed = np.bincount(board[stopped & ~is_defect], minlength=len(there)) > 0
+    clean = there & ~defective
+    counted, name = (clean, "boards without a defect") if clean.any() else (good, "all boards")
+    return Rate.measured(int((failed & counted).sum()), int(counted.sum())), name
+
+
+def _at_capture(score: Score, is_defect: Flag, board: Board | None, drawn: Drawn | None, target: float) -> AtCapture:
+    cutoff = cutoff_for_capture(score, is_defect, target)
+    defects, good = np.sort(score[is_defect]), score[~is_defect]
+    return AtCapture(
+        target=target,
+        point=None if cutoff is None else WorkingPoint.of(above(score, cutoff), is_defect, cutoff, board),
+        false_calls=None if drawn is None else false_call_interval(drawn, len(defects), target),
+        needed=defects_needed(target),
+        dropped=tuple(_dropped(defects[few:], good, few, target) for few in DROPPED),
+    )
+
+
+def _dropped(defects: Score, good: Score, few: int, target: float) -> Dropped:
+    cutoff = cutoff_for_capture(defects, np.ones(len(defects), np.bool_), target)
+    if cutoff is None:
+        return Dropped(few, None, None)
+    return Dropped(few, cutoff, Rate.measured(int(above(good, cutoff).sum()), len(good)))
+
+
+def _presorted(score: Score, is_defect: Flag, board: Board | None, lost: float) -> Presorted:
+    if is_defect.all() or not is_defect.any():
+        return Presorted(lost, None, None, None, None)
+    exact = score.astype(np.float64)
+    accepted, refused = np.quantile(exact[is_defect], lost), np.quantile(exact[~is_defect], 1 - lost)
+    return Presorted(
+        lost=lost,
+        good_passed=Rate.by_board(exact < accepted, ~is_defect, board),
+        missed=Rate.by_board(exact < accepted, is_defect, board),
+        bad_found=Rate.by_board(exact > refused, is_defect, board),
+        stopped=Rate.by_board(exact > refused, ~is_defect, board),
+    )
 
 
 def _with_ppm(plain: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from goldenpair import __version__
 from goldenpair.metrics import CARD_CUTOFFS
 from goldenpair.quality.breakdown import Breakdown, breakdowns
+from goldenpair.quality.decided import decided
 from goldenpair.quality.figures import Figures, figures
 from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
@@ -60,9 +61,16 @@ class Report:
             "marks": list(self.judged.marks),
             "verdicts": {name: self.judged.count(name) for name in VERDICTS},
             "targets": self.findings.as_dict(),
+            **({"policy": self._policy()} if self.judged.policy else {}),
             **self.figures.as_dict(),
             "breakdowns": [one.as_dict() for one in self.broken],
         }
+
+    def _policy(self) -> dict[str, Any]:
+        policy, table = self.judged.policy, self.table
+        assert policy
+        decision = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
+        return decided(policy, decision, table.score, table.is_defect)
 
     def page(self, context: Context) -> Page:
         table, judged = self.table, self.judged
@@ -100,9 +108,12 @@ class Report:
             untested_section(self.figures, self.broken, judged, context),
         ]
 
+    def html(self, context: Context) -> str:
+        return render(self.page(context))
+
     def write(self, folder: Path, context: Context) -> None:
         """Write report.html, metrics.json and scores.csv: all of them appear, or none. Raises as `whole_file`."""
-        html = render(self.page(context))
+        html = self.html(context)
         with ExitStack() as files:
 
             def new(name: str) -> Path:

@@ -132,8 +132,8 @@ class ChangenetScoring(ScoringCommon, Running):
     )
 
 
-class ChangenetEvaluate(ChangenetScoring, EvaluateCommon):
-    pass
+class ChangenetEvaluate(EvaluateCommon, ChangenetScoring):
+    """Evaluation of either task."""
 
 
 class ChangenetExport(ExportCommon):
