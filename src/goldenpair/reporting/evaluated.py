@@ -80,17 +80,12 @@ def _splits(run: Run, table: PairTable) -> tuple[dict[str, PairTable], list[Spli
             if found and not found.absent(PATH_COLUMNS):
                 tables[name.removesuffix("_dataset")] = found
     tables["test"] = table
-    splits = [
-        Split(
-            name,
-            one.source,
-            len(one),
-            int(one.is_defect.sum()) if "label" in one.cells else 0,
-            sha256(Path(one.source)),
-        )
-        for name, one in tables.items()
-    ]
-    return tables, splits
+    return tables, [_split(name, one) for name, one in tables.items()]
+
+
+def _split(name: str, table: PairTable) -> Split:
+    defects = int(table.is_defect.sum()) if "label" in table.cells else 0
+    return Split(name, table.source, len(table), defects, sha256(Path(table.source)))
 
 
 def _shared(tables: Mapping[str, PairTable], layout: Layout) -> Shared | None:

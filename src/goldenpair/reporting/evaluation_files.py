@@ -17,7 +17,7 @@ from goldenpair.quality.targets import Targets
 from goldenpair.report import evaluation_sheet, outcome
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import by_policy, write_scores
-from goldenpair.reporting.report import Report
+from goldenpair.reporting.score_report import Report
 from goldenpair.run import Run, whole_file
 from goldenpair.specs.common import NetworkSpec
 

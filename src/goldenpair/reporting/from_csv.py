@@ -13,7 +13,7 @@ from goldenpair.quality.suspects import OddGoldens, odd_goldens
 from goldenpair.quality.targets import Targets
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
-from goldenpair.reporting.report import Report
+from goldenpair.reporting.score_report import Report
 from goldenpair.reporting.tiles import Show, named_layout, show_files
 
 

@@ -20,13 +20,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """`code` is int8 [N], places in VERDICTS; `review` and `fail` are float32 [N], what each score was compared with,
+    """`code` is int8 [N], places in VERDICTS; `review` and `fail` are float64 [N], what each score was compared with,
     NaN where nobody knows. `source` says in words where the verdicts are from; `marks` must be shown with each figure.
     """
 
     code: NDArray[np.int8]
-    review: NDArray[np.float32]
-    fail: NDArray[np.float32]
+    review: NDArray[np.float64]
+    fail: NDArray[np.float64]
     source: str
     marks: tuple[str, ...] = ()
     policy: Policy | None = None
@@ -54,8 +54,7 @@ def by_policy(table: ScoredTable, policy: Policy) -> Judged:
     policy.refuse_scores_of_others(table.score_column)
     found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
     marks = [*policy.marks, *filter(None, [found.without_type()])]
-    review, fail = found.review.astype(np.float32), found.fail.astype(np.float32)
-    return Judged(found.code, review, fail, policy.source, tuple(marks), policy)
+    return Judged(found.code, found.review, found.fail, policy.source, tuple(marks), policy)
 
 
 def by_capture(table: ScoredTable, capture: float) -> Judged:
@@ -90,7 +89,7 @@ def by_column(table: ScoredTable) -> Judged:
     review = _between(passed, np.concatenate([reviewed, failed]))
     fail = _between(np.concatenate([passed, reviewed]), failed) if len(reviewed) else review
     source = "the file's own column verdict"
-    return Judged(code, np.full(len(code), review, np.float32), np.full(len(code), fail, np.float32), source)
+    return Judged(code, np.full(len(code), review), np.full(len(code), fail), source)
 
 
 def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:

@@ -49,7 +49,7 @@ def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
 
 def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
     """The parts whose verdict a small change of the cutoff, or of the picture, would turn."""
-    margin = np.where(table.measured, table.score - judged.review, np.nan).astype(np.float32)
+    margin = np.where(table.measured, table.score - judged.review.astype(np.float32), np.float32(np.nan))
     rows = nearest(margin, EACH_SIDE)
     title = "Near the cutoff"
     if not rows:
