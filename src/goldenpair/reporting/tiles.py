@@ -113,7 +113,7 @@ def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], exte
     def show(row: int, height: int) -> Shown:
         one = PairTable(table.source, images_dir, {name: [table.cells[name][row]] for name in PATH_COLUMNS})
         parts = part_pictures(one, layout)
-        golden, sample = parts.chosen[0, 0], parts.sample[0]
+        golden, sample = parts.chosen[parts.golden_id[0], 0], parts.sample[0]
         both = [[read_small(parts.paths[number], height) for number in part.tolist()] for part in (golden, sample)]
         return Shown(*both)
 
