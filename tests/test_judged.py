@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 import pytest
-from factory import factory
 
+from factory import factory
 from goldenpair.errors import DataError
 from goldenpair.quality.policy import Band, Policy, TypeBand
 from goldenpair.quality.scored import with_scores

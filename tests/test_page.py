@@ -9,7 +9,7 @@ from goldenpair.reporting.plots import Plot
 from goldenpair.reporting.tiles import TilePicture
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
-EVIL = "<script>alert(\"x\")</script>'\"&"
+EVIL = '<script>alert("x")</script>\'"&'
 
 
 class Checked(HTMLParser):

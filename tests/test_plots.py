@@ -59,7 +59,9 @@ def test_they_are_well_formed_and_say_what_they_are(drawn):
 def test_names_within_are_of_one_plot_only_and_lead_somewhere(drawn):
     ids = [one for plot in drawn for one in re.findall(r' id="([^"]+)"', plot.svg)]
     assert len(ids) == len(set(ids)) > 20
-    used = {one for plot in drawn for one in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', plot.svg) for one in one if one}
+    used = {
+        one for plot in drawn for one in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', plot.svg) for one in one if one
+    }
     assert used and used <= set(ids)
 
 

@@ -40,9 +40,8 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.report import kpi_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
 
+    _refuse(given)
     lights = [light for light in (given.lights or "").split(",") if light]
-    if not given.images_dir and (lights or given.ext):
-        raise InputError("--lights and --ext say how pictures are named; they need --images-dir DIR")
     report, folder = report_csv(
         given.csv,
         Columns(given.labels, given.score, given.label, given.board),
@@ -55,3 +54,18 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
     console.print(kpi_table(report.figures))
     print("\n".join(report.told()))
     print(f"Wrote report.html, metrics.json and scores.csv to {folder}")
+
+
+def _refuse(given: argparse.Namespace) -> None:
+    problems = []
+    if not given.images_dir and (given.lights or given.ext):
+        problems.append("--lights and --ext say how pictures are named; they need --images-dir DIR")
+    if given.force and not given.policy:
+        problems.append("--force is about a policy; it needs --policy FILE")
+    capture, ppm = given.target_capture, given.target_false_call_ppm
+    if capture is not None and not 0 < capture <= 1:
+        problems.append(f"--target-capture {capture:g}: give a share above 0 and up to 1, such as 0.97")
+    if ppm is not None and not 0 <= ppm <= 1e6:
+        problems.append(f"--target-false-call-ppm {ppm:g}: give a number from 0 to 1000000, such as 500")
+    if problems:
+        raise InputError("\n  ".join(problems))
