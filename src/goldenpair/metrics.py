@@ -64,7 +64,7 @@ class Rate:
         return cls(count / of, count, of, *_clopper_pearson(count, of))
 
     @classmethod
-    def by_board(cls, counted: Flag, among: Flag, board: Board | None) -> "Rate":
+    def by_board(cls, counted: Flag, among: Flag, board: Board | None = None) -> "Rate":
         """Of the rows `among`, those that are `counted`; both bool [N]. With boards, also the interval that allows for
         them: Korn and Graubard's (1998), the exact one of as many parts as all of them are worth, judging by how much
         the share differs from board to board. It is never narrower than the exact one of all parts."""
@@ -81,7 +81,17 @@ class Rate:
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
             return "not measurable (0 of 0)"
-        return f"{self.value:.2%} ({self.count} of {self.of}; 95 %: {self.low:.2%} to {self.high:.2%})"
+        interval = percent(self.value, self.low, self.high)
+        return f"{percent(self.value)} ({self.count} of {self.of}; 95 %: {interval})"
+
+
+def percent(share: float, *ends: float) -> str:
+    """A share, or the ends of its interval where they are given.
+
+    With more digits where two would make a few parts in many look like none, or like all.
+    """
+    digits = 4 if 0 < share < 0.001 or 0.999 < share < 1 else 2
+    return " to ".join(f"{one:.{digits}%}" for one in ends or (share,))
 
 
 def _clopper_pearson(count: float, of: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from goldenpair.data.cache import Pictures
 from goldenpair.data.packs import Contents
 from goldenpair.data.table import Layout, PairTable, part_pictures
 from goldenpair.errors import DataError
-from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, above, short
+from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, above, percent, short
 from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.pixels import PixelMetrics
 from goldenpair.quality.figures import AtCapture, Figures
@@ -79,8 +79,10 @@ def _caption(figures: Figures) -> str:
     if not figures.boards:
         return f"Boards are not known ({figures.board_source}): intervals take each part for an independent one."
     return (
-        f"{figures.boards} boards ({figures.board_source}): the last column allows for parts of one board being alike, and\n"
-        f"is empty where too little went wrong to tell. Boards with a false call are counted of {figures.false_fails_of}."
+        f"{figures.boards} boards ({figures.board_source}); the last column allows for parts of one board being\n"
+        "alike, and is empty where too little went wrong to tell. "
+        f"Boards with a false call: of {figures.false_fails_of}.\n"
+        "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
     )
 
 
@@ -124,9 +126,9 @@ def _add(table: Table, name: str, cutoff: float | None, rate: Rate, ppm: bool = 
         table.add_row(name, at, "-", "", "0 of 0", "", "")
         return
     parts = f"{rate.ppm:,.0f}" if ppm else ""
-    boards = f"{rate.boards.low:.2%} to {rate.boards.high:.2%}" if rate.boards else ""
-    counts, interval = f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}"
-    table.add_row(name, at, f"{rate.value:.2%}", parts, counts, interval, boards)
+    boards = percent(rate.value, rate.boards.low, rate.boards.high) if rate.boards else ""
+    counts, interval = f"{rate.count} of {rate.of}", percent(rate.value, rate.low, rate.high)
+    table.add_row(name, at, percent(rate.value), parts, counts, interval, boards)
 
 
 def pixel_table(metrics: PixelMetrics, pairs: int) -> Table:
@@ -153,7 +155,7 @@ def _figure(share: float | None) -> str:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.2%} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from goldenpair.metrics import Board, Flag, Interval, Score
 
 _WEIGHT = 0.5
 """What the model weighs, in misplaced defects; benchmarks/intervals.py shows that intervals hold with it."""
+_EDGE = 1e-9
 
 
 def auroc_interval(score: Score, is_defect: Flag, board: Board) -> Interval | None:
@@ -38,8 +39,10 @@ def auroc_interval(score: Score, is_defect: Flag, board: Board) -> Interval | No
     def outside(other: float) -> float:
         return (value - other) ** 2 - reach * _hanley_mcneil(other, *sizes)
 
-    low = brentq(outside, 1e-12, value) if outside(1e-12) > 0 else 0.0
-    high = brentq(outside, value, 1 - 1e-12) if value < 1 and outside(1 - 1e-12) > 0 else 1.0
+    # 0 and 1 themselves have no variance, so both always solve it for themselves
+    inside = min(max(value, _EDGE), 1 - _EDGE)
+    low = brentq(outside, _EDGE, inside) if outside(_EDGE) > 0 else 0.0
+    high = brentq(outside, inside, 1 - _EDGE) if outside(1 - _EDGE) > 0 else 1.0
     return Interval(float(low), float(high))
 
 

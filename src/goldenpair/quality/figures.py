@@ -68,7 +68,8 @@ class Presorted:
     `bad_found`, the defects above the score where that share of the good parts lies above. None without either.
 
     As Valeo and anomalib have it, that score lies between two parts where no part is exactly at the share, so that
-    `missed` or `stopped`, the parts that are lost indeed, can be one more than the share says.
+    `missed` or `stopped`, the parts that are lost indeed, can be one more than the share says. Intervals take the score
+    as given.
     """
 
     lost: float
@@ -160,7 +161,7 @@ def figures(
         if drawn is not None and board is not None and precision is not None
         else None,
         at_capture=tuple(_at_capture(score, is_defect, board, drawn, target) for target in CAPTURES),
-        presorted=tuple(_presorted(score, is_defect, board, lost) for lost in LOST),
+        presorted=tuple(_presorted(score, is_defect, lost) for lost in LOST),
         table=tuple(working_point(score, is_defect, one) for one in cutoffs),
         tao=TaoMetrics.of(point),
     )
@@ -197,17 +198,17 @@ def _dropped(defects: Score, good: Score, few: int, target: float) -> Dropped:
     return Dropped(few, cutoff, Rate.measured(int(above(good, cutoff).sum()), len(good)))
 
 
-def _presorted(score: Score, is_defect: Flag, board: Board | None, lost: float) -> Presorted:
+def _presorted(score: Score, is_defect: Flag, lost: float) -> Presorted:
     if is_defect.all() or not is_defect.any():
         return Presorted(lost, None, None, None, None)
     exact = score.astype(np.float64)
     accepted, refused = np.quantile(exact[is_defect], lost), np.quantile(exact[~is_defect], 1 - lost)
     return Presorted(
         lost=lost,
-        good_passed=Rate.by_board(exact < accepted, ~is_defect, board),
-        missed=Rate.by_board(exact < accepted, is_defect, board),
-        bad_found=Rate.by_board(exact > refused, is_defect, board),
-        stopped=Rate.by_board(exact > refused, ~is_defect, board),
+        good_passed=Rate.by_board(exact < accepted, ~is_defect),
+        missed=Rate.by_board(exact < accepted, is_defect),
+        bad_found=Rate.by_board(exact > refused, is_defect),
+        stopped=Rate.by_board(exact > refused, ~is_defect),
     )
 
 

@@ -156,7 +156,10 @@ def _text(
 
 def _share(value: float, in_percent: bool, rounded: Callable[[float], int] = math.ceil) -> str:
     """Rounded to the side that claims less."""
-    return f"{rounded(value * 1e4) / 100:.2f} %" if in_percent else f"{rounded(value * 1e6):,} ppm"
+    if not in_percent:
+        return f"{rounded(value * 1e6):,} ppm"
+    digits = 4 if value > 0.999 else 2
+    return f"{rounded(value * 10 ** (digits + 2)) / 10**digits:.{digits}f} %"
 
 
 def _needed_at_share(limit: float, share: float) -> int | None:
