@@ -2,13 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 
 from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.comparison import Comparison, compare
-from goldenpair.quality.comparison_tables import comparison_tables, write_changes
+from goldenpair.quality.comparison_tables import comparison_tables, what_is_compared, write_changes
 from goldenpair.quality.scored import with_scores
 
 
@@ -34,11 +35,18 @@ def told(comparison: Comparison) -> str:
 
 def test_for_people():
     text = told(compared([0.9, 0.1, 0.8]))
-    assert "3 parts of both" in text
-    assert "A: A.csv (cutoff 0.5)" in text and "B: B.csv (cutoff 0.5)" in text
     assert "2 parts changed their verdict" in text
     assert "b[3]/R2" in text and "escape of A only" in text
     assert "95 % (3 boards drawn)" in text
+
+
+def test_what_is_compared():
+    found = compared([0.9, 0.1, 0.8])
+    assert what_is_compared(found) == ["A: A.csv (cutoff 0.5)", "B: B.csv (cutoff 0.5)", "3 parts compared"]
+    less = replace(found, parts=1234, only_in_a=2, not_measured=1)
+    assert what_is_compared(less)[2] == (
+        "1,234 parts compared, 2 only in A, 1 in both, but without label or score in one"
+    )
 
 
 def test_nothing_changed():

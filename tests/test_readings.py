@@ -8,7 +8,7 @@ from rich.console import Console
 
 from goldenpair.errors import TableError
 from goldenpair.quality.gauge import gauge
-from goldenpair.quality.readings import Columns, gauge_tables, read_readings
+from goldenpair.quality.readings import Columns, gauge_tables, read_readings, what_was_measured
 
 USUAL = Columns()
 
@@ -110,22 +110,28 @@ def test_other_names_of_one_defect_are_no_contradiction(tmp_path):
 
 def told(tmp_path, text, **more) -> str:
     console = Console(file=io.StringIO(), width=140)
-    for table in gauge_tables(gauge(read_readings(written(tmp_path, text), USUAL, **more))):
+    study = gauge(read_readings(written(tmp_path, text), USUAL, **more))
+    for table in gauge_tables(study):
         console.print(table)
-    return console.file.getvalue()
+    return "\n".join([*what_was_measured(study), console.file.getvalue()])
 
 
 def test_for_people(tmp_path):
     text = told(tmp_path, STUDY)
-    assert "2 parts, at least 2 trials each, 1 rows with ERROR left out" in text
+    assert text.startswith("2 parts, at least 2 trials each, 1 rows with ERROR left out\n")
+    assert "Note: 2 parts x 2 trials are fewer than the 50 x 3 that the rules are for" in text
+    assert "Standard deviation of a part's scores: 0." in text
     assert "50.0% (1 of 2;" in text and "unacceptable, not proven" in text
     assert "kappa of ann and bob (Cohen)" in text
-    assert "2 parts x 2 trials are fewer than the 50 x 3" in text
-    assert "standard deviation of a part's scores" in text
     assert "1 parts were judged now so, now so" in text
 
 
 def test_for_people_without_reference(tmp_path):
     text = told(tmp_path, "part,verdict\n[R1],PASS\n[R1],FAIL\n")
-    assert "no reference: only whether decisions repeat is told" in text
-    assert "[R1]" in text and "Between appraisers" not in text
+    assert "No reference: only whether decisions repeat is told." in text
+    assert "[R1]" in text and "Between appraisers" not in text and "Standard deviation" not in text
+
+
+def test_a_study_without_doubt_has_one_table(tmp_path):
+    study = gauge(read_readings(written(tmp_path, "part,verdict\nR1,PASS\nR1,PASS\n"), USUAL))
+    assert len(gauge_tables(study)) == 1
