@@ -82,7 +82,7 @@ def test_help_and_version_exit_with_0(words, capsys):
 
 def test_help_names_commands_and_actions(capsys):
     for words, named in [
-        (["--help"], [OI, "audit", "spec", "schema", "simulate", "cache", "demo"]),
+        (["--help"], [OI, "audit", "spec", "schema", "simulate", "cache", "compare", "gauge", "demo"]),
         ([OI, "--help"], [*ACTIONS, "default_specs", "--experiment_spec", "key.path=value"]),
     ]:
         with pytest.raises(SystemExit):

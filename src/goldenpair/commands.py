@@ -61,7 +61,7 @@ def _out(command: argparse.ArgumentParser, files: str) -> None:
 def _compare(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.quality.cfx import read_label_map
     from goldenpair.quality.comparison import compare
-    from goldenpair.quality.comparison_tables import comparison_tables, write_changes
+    from goldenpair.quality.comparison_tables import comparison_tables, what_is_compared, write_changes
     from goldenpair.quality.scored import read_scored
     from goldenpair.run import whole_file
 
@@ -75,6 +75,7 @@ def _compare(given: argparse.Namespace, console: "Console") -> None:
         for path in (given.a, given.b)
     )
     found = compare(a, b, cutoff_a=given.cutoff_a, cutoff_b=given.cutoff_b, capture=given.capture)
+    print("\n".join(what_is_compared(found)))
     for table in comparison_tables(found):
         console.print(table)
     print("\n".join(found.words))
@@ -90,10 +91,11 @@ def _compare(given: argparse.Namespace, console: "Console") -> None:
 
 def _gauge(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.quality.gauge import gauge
-    from goldenpair.quality.readings import Columns, gauge_tables, read_readings
+    from goldenpair.quality.readings import Columns, gauge_tables, read_readings, what_was_measured
 
     columns = Columns(given.part, given.trial, given.appraiser, given.reference, given.verdict, given.score)
     study = gauge(read_readings(given.csv, columns, given.cutoff))
+    print("\n".join(what_was_measured(study)))
     for table in gauge_tables(study):
         console.print(table)
     if given.out:

@@ -128,7 +128,7 @@ def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, 
 
 
 class _Whole:
-    """Parts as vectors: the thumbnails of all lights, normalised, length 1; zeros where one cannot be read."""
+    """Parts as vectors: the thumbnails of all lights, normalised, length 1; zeros where one is flat or unreadable."""
 
     def __init__(self, small: Thumbnails):
         self._flat = small.normalised()
@@ -136,8 +136,10 @@ class _Whole:
     def of(self, pictures: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 [n, L * SIDE * SIDE] of int64 [n, L]."""
         found = self._flat[pictures]
-        found[~found.any(axis=2).all(axis=1)] = 0
-        flat: NDArray[np.float32] = found.reshape(len(pictures), -1) / np.sqrt(max(1, pictures.shape[1]))
+        found[(np.abs(found).sum(axis=2) == 0).any(axis=1)] = 0
+        flat: NDArray[np.float32] = found.reshape(len(pictures), pictures.shape[1] * SIDE * SIDE) / np.sqrt(
+            pictures.shape[1]
+        )
         return flat
 
     def plain(self, pictures: NDArray[np.int64]) -> bool:

@@ -12,15 +12,29 @@ from goldenpair.quality.cfx import COLUMN, LabelMap
 from goldenpair.quality.comparison import Change, Comparison, shown_p
 
 
+def what_is_compared(comparison: Comparison) -> list[str]:
+    """Lines that tell which files, which verdicts and how many parts."""
+    without = [
+        (comparison.only_in_a, "only in A"),
+        (comparison.only_in_b, "only in B"),
+        (comparison.not_measured, "in both, but without label or score in one"),
+    ]
+    left_out = "".join(f", {count:,} {name}" for count, name in without if count)
+    return [
+        f"A: {comparison.source_a} ({comparison.rule_a})",
+        f"B: {comparison.source_b} ({comparison.rule_b})",
+        f"{comparison.parts:,} parts compared{left_out}",
+    ]
+
+
 def comparison_tables(comparison: Comparison, most: int = 20) -> list[Table]:
     """For the terminal: what was counted, the figures, and the first `most` parts whose verdict changed."""
-    counted = Table(title=_title(comparison), title_justify="left", caption_justify="left", box=SIMPLE)
+    counted = Table(box=SIMPLE)
     for column in ("stopped by", "both", "only A", "only B", "neither", "p (McNemar, exact)"):
         counted.add_column(column, justify="left" if column == "stopped by" else "right")
     for name, test in (("defects", comparison.defects), ("good parts", comparison.good)):
         counts = (test.both, test.only_a, test.only_b, test.neither)
         counted.add_row(name, *(f"{count:,}" for count in counts), shown_p(test.p))
-    counted.caption = f"A: {comparison.source_a} ({comparison.rule_a})\nB: {comparison.source_b} ({comparison.rule_b})"
     figures = Table(box=SIMPLE)
     for column in ("figure", "A", "B", "B - A", f"95 % ({comparison.boards} boards drawn)"):
         figures.add_column(column, justify="left" if column == "figure" else "right")
@@ -34,16 +48,6 @@ def comparison_tables(comparison: Comparison, most: int = 20) -> list[Table]:
     if comparison.changes:
         tables.append(_changes_table(comparison.changes, most))
     return tables
-
-
-def _title(comparison: Comparison) -> str:
-    without = [
-        (comparison.only_in_a, "only in A"),
-        (comparison.only_in_b, "only in B"),
-        (comparison.not_measured, "without label or score in one"),
-    ]
-    told = "".join(f", {count:,} {name}" for count, name in without if count)
-    return f"{comparison.parts:,} parts of both{told}"
 
 
 def _changes_table(changes: Sequence[Change], most: int) -> Table:

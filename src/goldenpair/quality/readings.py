@@ -162,11 +162,26 @@ def _reference(labels: Sequence[str], part: NDArray[np.int64], parts: Sequence[s
     return found
 
 
+def what_was_measured(study: Gauge) -> list[str]:
+    """Lines that tell the size of a study, what it lacks, and how far scores scatter."""
+    without = f", {study.errors} rows with ERROR left out" if study.errors else ""
+    lines = [f"{study.parts} parts, at least {study.trials} trials each{without}"]
+    if study.right is None:
+        lines.append("No reference: only whether decisions repeat is told.")
+    if study.too_small:
+        lines.append(f"Note: {study.too_small}.")
+    if study.scatter:
+        one = study.scatter
+        lines.append(
+            f"Standard deviation of a part's scores: {one.pooled:.3g} pooled, {one.median:.3g} median, "
+            f"{one.largest:.3g} largest ({one.part})"
+        )
+    return lines
+
+
 def gauge_tables(study: Gauge) -> list[Table]:
     """For the terminal: each appraiser, agreement, and the parts that were judged now so, now so."""
-    title = f"{study.parts} parts, at least {study.trials} trials each"
-    without = f", {study.errors} rows with ERROR left out" if study.errors else ""
-    table = Table(title=title + without, title_justify="left", caption_justify="left", box=SIMPLE)
+    table = Table(box=SIMPLE)
     for column in ("figure", *(one.name.replace("[", r"\[") for one in study.appraisers)):
         table.add_column(column, justify="left" if column == "figure" else "right")
     every = study.appraisers
@@ -176,12 +191,10 @@ def gauge_tables(study: Gauge) -> list[Table]:
     table.add_row("misses (decisions)", *(_graded(one.misses) for one in every))
     table.add_row("false alarms (decisions)", *(_graded(one.false_alarms) for one in every))
     table.add_row("kappa against the reference", *(_kappa(one.kappa_of_reference) for one in every))
-    told = "no reference: only whether decisions repeat is told" if study.right is None else ""
-    table.caption = "\n".join(one for one in (told, study.too_small) if one)
     tables = [table]
     if study.pairings:
         tables.append(_between(study))
-    if study.scatter or study.unstable:
+    if study.unstable:
         tables.append(_spread(study))
     return tables
 
@@ -201,18 +214,12 @@ def _between(study: Gauge) -> Table:
 
 def _spread(study: Gauge) -> Table:
     title = f"{study.unstable_parts} parts were judged now so, now so"
-    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE)
+    table = Table(title=title, title_justify="left", box=SIMPLE)
     for column in ("part", "stopped", "of", "lowest score", "highest score"):
         table.add_column(column, justify="left" if column == "part" else "right")
     for one in study.unstable:
         ends = ("-" if score is None else f"{score:.4g}" for score in (one.lowest, one.highest))
         table.add_row(one.part.replace("[", r"\["), str(one.stopped), str(one.decisions), *ends)
-    if study.scatter:
-        scatter = study.scatter
-        table.caption = (
-            f"standard deviation of a part's scores: {scatter.pooled:.3g} pooled, {scatter.median:.3g} median, "
-            f"{scatter.largest:.3g} largest ({scatter.part})"
-        )
     return table
 
 

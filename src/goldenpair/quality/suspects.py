@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.goldens import evenly
 from goldenpair.data.table import Layout, PairTable, part_pictures
 from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
 from goldenpair.progress import Progress
@@ -18,8 +19,11 @@ MOST = 20
 _DEEP = 0.5  # a suspect lies beyond half of the other class
 _RARE_GOOD, _RARE_DEFECT = 0.01, 0.05  # and among so few of its own class
 FEWEST = 8
-"""Goldens of one kind below which nothing is said of any: there is no telling which is the odd one."""
-_FAR = 5.0  # robust standard deviations from the siblings
+"""Pictures of one kind below which nothing is said of any: there is no telling which is the odd one."""
+SAMPLES = 50
+"""Good samples of one name that its goldens are compared with at most."""
+_FAR = 3.5  # robust standard deviations from the siblings, the usual limit of outliers (Iglewicz and Hoaglin 1993)
+_UNLIKE = 0.5  # distance of thumbnails of deviation 1, below which even the farthest are alike to the eye
 _LEAST_SPREAD = 0.1  # of their distances' median: siblings that are all but equal make no difference odd
 _HALF = 0.5
 _MISFRAMED, _EXPLAINED = 3, 0.6  # pixels of a thumbnail, 10 % of the crop; what is left of the distance then
@@ -105,10 +109,12 @@ def without_rows(table: ScoredTable, rows: Sequence[int]) -> ScoredTable:
 @dataclass(frozen=True)
 class OddGolden:
     """A golden's picture that is unlike its siblings; `z` is by how many robust standard deviations, the most of all
-    that is told in `reasons`. `row` is the first of the table that is compared with it."""
+    that is told in `reasons`. `row` is the first of the table that is compared with it; `copies` are the goldens with
+    this very content, itself among them."""
 
     path: str
     row: int
+    copies: int
     siblings: int
     z: float
     reasons: tuple[str, ...]
@@ -116,8 +122,8 @@ class OddGolden:
 
 @dataclass(frozen=True)
 class OddGoldens:
-    """The first MOST, the oddest first; how many there are, of how many pictures of goldens, and how many of these had
-    too few siblings to be judged or could not be read."""
+    """The first MOST, the oddest first; how many there are, each content once; of how many pictures of goldens, and how
+    many of these had too few siblings to be judged or could not be read."""
 
     listed: tuple[OddGolden, ...]
     found: int
@@ -125,62 +131,91 @@ class OddGoldens:
     not_judged: int
 
 
+@dataclass(frozen=True)
+class _Picture:
+    path: str
+    row: int
+    light: int
+    is_golden: bool
+    name: str
+
+
 def odd_goldens(table: PairTable, layout: Layout, progress: Progress | None = None) -> OddGoldens:
     """Goldens that are dark, pale, misframed or otherwise far from their siblings, judged light by light.
 
-    Siblings are the goldens of the same object_name, where there are FEWEST of them, else those of the same letters in
-    it (R, C, LED). Compared are thumbnails without their brightness with the siblings' median, and its distance from
-    it with that of the siblings: where these differ much among themselves, nothing is odd. Nor is a golden that most
-    others of its object_name resemble in what is odd about it.
+    Siblings are other goldens and good samples of the same object_name, and where these are fewer than FEWEST, those
+    of the same letters in it (R, C, LED). Compared are thumbnails without their brightness with the siblings' median,
+    and this distance with that of the siblings: where they differ much among themselves, nothing is odd. Nor is a
+    golden that most other goldens of its object_name resemble in being odd.
     """
+    pictures = _pictures(table, layout)
+    small = thumbnails([one.path for one in pictures], progress)
+    copies = Counter(digest for one, digest in zip(pictures, small.digest, strict=True) if one.is_golden)
+    found = []
+    judged = set()
+    for places in _siblings(pictures, small):
+        judged |= {(pictures[place].name, pictures[place].light) for place in places.tolist()}
+        goldens = [place for place in places.tolist() if pictures[place].is_golden]
+        odd = [one for one in _odd_of(small, places) if pictures[one[0]].is_golden]
+        times = Counter(pictures[place].name for place in goldens)
+        odd_times = Counter(pictures[place].name for place, _, _ in odd)
+        for place, z, reasons in odd:
+            one = pictures[place]
+            if times[one.name] == 1 or 2 * odd_times[one.name] < times[one.name]:
+                siblings = len(places) - 1
+                found.append(OddGolden(one.path, one.row, copies[small.digest[place]], siblings, z, reasons))
+    found.sort(key=lambda one: -one.z)
+    every = [place for place, one in enumerate(pictures) if one.is_golden]
+    not_judged = sum(
+        place in small.errors or (pictures[place].name, pictures[place].light) not in judged for place in every
+    )
+    return OddGoldens(tuple(found[:MOST]), len(found), len(every), not_judged)
+
+
+def _pictures(table: PairTable, layout: Layout) -> list[_Picture]:
+    """All goldens, then good samples: at most SAMPLES of each name, evenly spread."""
     parts = part_pictures(table, layout)
-    first = np.unique(parts.golden_id, return_index=True)[1]
-    owner: dict[int, tuple[int, int]] = {}
-    for golden, row in enumerate(first.tolist()):
+    names = table.cells["object_name"]
+    ids, first = np.unique(parts.golden_id, return_index=True)
+    found: dict[int, _Picture] = {}
+    for golden, row in zip(ids.tolist(), first.tolist(), strict=True):
         for of_golden in parts.chosen[golden].tolist():
             for light, picture in enumerate(of_golden):
-                owner.setdefault(picture, (row, light))
-    pictures = list(owner)
-    small = thumbnails([parts.paths[picture] for picture in pictures], progress)
-    kinds = _siblings(table, [owner[picture] for picture in pictures], small)
-    found = []
-    judged = 0
-    for places in kinds:
-        judged += len(places)
-        names = [table.cells["object_name"][owner[pictures[place]][0]] for place in places.tolist()]
-        odd = list(_odd_of(small, places))
-        times, odd_times = Counter(names), Counter(names[i] for i, _, _ in odd)
-        for i, z, reasons in odd:
-            if 1 < times[names[i]] <= 2 * odd_times[names[i]]:
-                continue
-            picture = pictures[int(places[i])]
-            found.append(OddGolden(parts.paths[picture], owner[picture][0], len(places) - 1, z, reasons))
-    found.sort(key=lambda one: -one.z)
-    return OddGoldens(tuple(found[:MOST]), len(found), len(pictures), len(pictures) - judged)
+                found.setdefault(picture, _Picture(parts.paths[picture], row, light, True, names[row]))
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(~table.is_defect).tolist():
+        rows[names[row]].append(row)
+    for name, of_name in rows.items():
+        for place in evenly(len(of_name), SAMPLES).tolist():
+            row = of_name[place]
+            for light, picture in enumerate(parts.sample[row].tolist()):
+                found.setdefault(picture, _Picture(parts.paths[picture], row, light, False, name))
+    return list(found.values())
 
 
-def _siblings(table: PairTable, owners: Sequence[tuple[int, int]], small: Thumbnails) -> list[NDArray[np.int64]]:
-    """Places of readable pictures that are to look alike, FEWEST or more at a time."""
-    names = table.cells["object_name"]
-    by_name: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for place, (row, light) in enumerate(owners):
+def _siblings(pictures: Sequence[_Picture], small: Thumbnails) -> list[NDArray[np.int64]]:
+    """Places of readable pictures that are to look alike, FEWEST or more at a time, each content once."""
+    by_name: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
+    for place, one in enumerate(pictures):
         if place not in small.errors:
-            by_name[names[row], light].append(place)
-    by_letters: dict[tuple[str, int], list[int]] = defaultdict(list)
+            by_name[one.name, one.light].setdefault(small.digest[place], place)
+    by_letters: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
     for (name, light), places in by_name.items():
         if len(places) < FEWEST and (match := _LETTERS.match(name)):
-            by_letters[match[0].upper(), light] += places
-    return [np.array(places, np.int64) for places in (*by_name.values(), *by_letters.values()) if len(places) >= FEWEST]
+            for digest, place in places.items():
+                by_letters[match[0].upper(), light].setdefault(digest, place)
+    kinds = (*by_name.values(), *by_letters.values())
+    return [np.array(list(places.values()), np.int64) for places in kinds if len(places) >= FEWEST]
 
 
 def _odd_of(small: Thumbnails, places: NDArray[np.int64]) -> Iterator[tuple[int, float, tuple[str, ...]]]:
-    """Of these pictures the index, the z and the reasons of each odd one."""
+    """Of the pictures at these places the place, the z and the reasons of each odd one."""
     grey = small.grey[places]
     bright, contrast = grey.mean(axis=(1, 2)), grey.std(axis=(1, 2))
     flat = small.normalised()[places] * SIDE  # standard deviation 1
     usual = np.median(flat, axis=0)
     distance = np.sqrt(((flat - usual) ** 2).mean(axis=1))
-    far = _robust_z(distance)
+    far = np.where(distance > _UNLIKE, _robust_z(distance), 0)
     dark = np.where(bright < _HALF * np.median(bright), -_robust_z(bright), 0)
     pale = np.where(contrast < _HALF * np.median(contrast), -_robust_z(contrast), 0)
     for i in np.flatnonzero((far > _FAR) | (dark > _FAR) | (pale > _FAR)).tolist():
@@ -191,7 +226,7 @@ def _odd_of(small: Thumbnails, places: NDArray[np.int64]) -> Iterator[tuple[int,
             reasons.append(f"low contrast: {contrast[i]:.0f} grey levels, siblings {np.median(contrast):.0f}")
         if far[i] > _FAR:
             reasons.append(_shifted(flat[i], usual, distance[i]) or "unlike its siblings")
-        yield i, float(max(far[i], dark[i], pale[i])), tuple(reasons)
+        yield int(places[i]), float(max(far[i], dark[i], pale[i])), tuple(reasons)
 
 
 def _robust_z(values: NDArray[np.floating]) -> NDArray[np.float64]:

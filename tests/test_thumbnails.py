@@ -1,0 +1,64 @@
+"""Small grey pictures of files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
+
+
+def saved(tmp_path, name, pixels):
+    path = tmp_path / name
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+def noise(seed, height=40, width=50):
+    return np.random.default_rng(seed).integers(1, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_pictures_become_small_and_grey(tmp_path):
+    pixels = noise(1)
+    small = thumbnails([saved(tmp_path, "a.png", pixels)])
+    assert small.grey.shape == (1, SIDE, SIDE) and small.grey.dtype == np.float32
+    wanted = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(small.grey[0], np.asarray(wanted).mean(axis=2), atol=1e-3)
+
+
+def test_copies_have_one_digest(tmp_path):
+    paths = [saved(tmp_path, name, noise(seed)) for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2))]
+    digest = thumbnails(paths).digest
+    assert digest[0] == digest[1] != digest[2]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "odd.png").write_bytes(b"nothing")
+    small = thumbnails([str(tmp_path / "odd.png"), str(tmp_path / "none.png"), saved(tmp_path, "a.png", noise(1))])
+    assert set(small.errors) == {0, 1}
+    assert "odd.png" in small.errors[0] and "no such file" in small.errors[1]
+    assert small.digest[0] == "" and not small.grey[0].any() and small.grey[2].any()
+
+
+def test_progress_is_told(tmp_path):
+    steps = []
+    thumbnails([saved(tmp_path, "a.png", noise(1))], lambda done, total: steps.append((done, total)))
+    assert steps == [(1, 1)]
+
+
+def test_dot_products_are_correlations():
+    rng = np.random.default_rng(0)
+    grey = rng.random((2, SIDE, SIDE)).astype(np.float32) * 200
+    flat = Thumbnails(grey, ["", ""], {}).normalised()
+    wanted = np.corrcoef(grey[0].reshape(-1), grey[1].reshape(-1))
+    np.testing.assert_allclose(flat @ flat.T, wanted, atol=1e-4)
+
+
+def test_brightness_does_not_count():
+    grey = np.random.default_rng(0).random((1, SIDE, SIDE)).astype(np.float32) * 100
+    both = Thumbnails(np.concatenate([grey, 1.5 * grey + 20]), ["", ""], {}).normalised()
+    assert float(both[0] @ both[1]) == pytest.approx(1, abs=1e-5)
+
+
+def test_flat_pictures_are_like_nothing():
+    grey = 100 + np.random.default_rng(0).normal(0, 1, (1, SIDE, SIDE)).astype(np.float32)
+    assert not Thumbnails(grey, [""], {}).normalised().any()
