@@ -10,7 +10,10 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import goldenpair
-from goldenpair import DataError, RunError, SpecError, audit, evaluate, inference, load_spec, train
+from goldenpair import DataError, InputError, Policy, RunError, SpecError, audit, evaluate, inference, load_spec, train
+from goldenpair.quality.fitting import fit_policy
+from goldenpair.quality.policy import CaptureRule
+from goldenpair.quality.scored import read_scored
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +309,139 @@ def test_cutoff_of_inference_falls_back_to_evaluate_and_then_to_the_margin(spec_
     both = spec_of("inference", "evaluate.cutoff=0.3", "inference.cutoff=0.2")
     assert both.cutoff("inference") == (0.2, "inference.cutoff")
     assert both.cutoff("evaluate") == (0.3, "evaluate.cutoff")
+
+
+# policies
+
+
+@pytest.fixture
+def fitted(spec_of, boards, tmp_path):
+    """A function that fits a policy on the validation boards and returns its file."""
+
+    def fit(*words):
+        wish = [f"dataset.test_dataset.csv_path={boards.validation_csv}", f"evaluate.results_dir={tmp_path / 'chosen'}"]
+        table = read_scored(evaluate(spec_of("evaluate", *wish)).folder / "evaluate.csv")
+        policy = fit_policy(
+            table, CaptureRule(share=1.0), fail_false_call_ppm=0, **dict(word.split("=") for word in words)
+        )
+        policy.save(tmp_path / "policy.json")
+        return tmp_path / "policy.json"
+
+    return fit
+
+
+def judged_by_hand(policy, rows):
+    """The verdict of each row by the numbers in the file."""
+    found = []
+    for row in rows:
+        band = policy["types"].get(row.get(policy["column"]), policy["band"])
+        score = np.float32(row["siamese_score"])
+        found.append("FAIL" if score > band["fail"] else "REVIEW" if score > band["review"] else "PASS")
+    return found
+
+
+@pytest.mark.parametrize("types", [[], ["type_column=component_type"]])
+def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog, types):
+    path = fitted(*types)
+    policy = json.loads(path.read_text())
+    with caplog.at_level("INFO", logger="goldenpair"):
+        given = inference(spec_of("inference", f"inference.policy={path}"))
+    rows = rows_of(given.csv_path)
+    wanted = judged_by_hand(policy, rows)
+    assert [row["verdict"] for row in rows] == wanted and given.count("REVIEW") == wanted.count("REVIEW") > 0
+    assert (
+        f"{given.count('PASS')} PASS, {given.count('REVIEW')} REVIEW, {given.count('FAIL')} FAIL, 0 ERROR"
+        in caplog.text
+    )
+    assert [float(row["probability"]) for row in rows] == pytest.approx(
+        [one.probability for one in given.verdicts], 1e-4
+    )
+    assert all(0 < one.probability < 1 for one in given.verdicts)
+    result = evaluate(spec_of("evaluate", f"evaluate.policy={path}"))
+    assert [row["verdict"] for row in rows_of(result.folder / "evaluate.csv")] == wanted
+    told = json.loads((result.folder / "metrics.json").read_text())
+    stopped = np.array([one != "PASS" for one in wanted])
+    defect = np.array([row["label"] != "PASS" for row in rows])
+    assert told["point"]["false_calls"]["count"] == int((stopped & ~defect).sum())
+    assert told["point"]["capture"]["count"] == int((stopped & defect).sum())
+    decided = told["policy"]
+    assert decided["verdicts"] == {one: wanted.count(one) for one in ("PASS", "REVIEW", "FAIL", "ERROR")}
+    assert decided["marks"] == [] and decided["fitted_on"]["name"] == "evaluate.csv" and decided["ece"] >= 0
+    assert result.policy.source == f"evaluate.policy: {path}"
+
+
+def test_a_policy_is_not_reported_on_its_own_parts(spec_of, boards, fitted, tmp_path, caplog):
+    path = fitted()
+    own = [f"evaluate.policy={path}", f"dataset.test_dataset.csv_path={boards.validation_csv}"]
+    with pytest.raises(InputError, match="it was fitted on parts that it would be reported on"):
+        evaluate(spec_of("evaluate", *own))
+    assert not (tmp_path / "results" / "evaluate" / "metrics.json").exists()
+    mixed = tmp_path / "mixed.csv"
+    lines = boards.test_csv.read_text().splitlines()
+    mixed.write_text("\n".join([*lines, boards.validation_csv.read_text().splitlines()[1]]) + "\n")
+    with pytest.raises(InputError, match="1 part of them"):
+        evaluate(spec_of("evaluate", own[0], f"dataset.test_dataset.csv_path={mixed}"))
+    result = evaluate(spec_of("evaluate", *own, "evaluate.policy_forced=true"))
+    (mark,) = result.policy.marks
+    assert mark.startswith("fitted on the split it is reported on") and mark in caplog.text
+    assert json.loads((result.folder / "metrics.json").read_text())["policy"]["marks"] == [mark]
+    assert {row["policy_mark"] for row in rows_of(result.folder / "evaluate.csv")} == {mark}
+
+
+def test_a_plain_cutoff_adds_no_column_and_no_review(spec_of, caplog):
+    with caplog.at_level("INFO", logger="goldenpair"):
+        result = inference(spec_of("inference", "inference.cutoff=0.4"))
+    assert "probability" not in rows_of(result.csv_path)[0] and "REVIEW" not in caplog.text
+
+
+def test_a_table_without_the_types_of_the_policy_is_refused_before_it_is_scored(spec_of, boards, fitted, tmp_path):
+    path = fitted("type_column=component_type")
+    table = without_label(boards.test_csv, tmp_path / "untyped.csv")
+    with pytest.raises(DataError, match="it has no column 'component_type', by which the policy"):
+        inference(spec_of("inference", f"inference.policy={path}", f"dataset.infer_dataset.csv_path={table}"))
+    assert not (tmp_path / "results" / "inference" / "inference.csv").exists()
+
+
+def test_unknown_types_are_said(spec_of, boards, fitted, tmp_path, caplog):
+    path = fitted("type_column=component_type")
+    table = tmp_path / "unknown.csv"
+    lines = boards.test_csv.read_text().splitlines()
+    kind = rows_of(boards.test_csv)[0]["component_type"]
+    table.write_text("\n".join(line.replace(kind, "NEW") for line in lines) + "\n")
+    wish = [f"evaluate.policy={path}", f"dataset.test_dataset.csv_path={table}"]
+    result = evaluate(spec_of("evaluate", *wish))
+    count = sum(row["component_type"] == "NEW" for row in rows_of(table))
+    said = f"the global cutoffs served for {count} of types that the policy does not know: 'NEW' ({count})"
+    assert said in caplog.text
+    assert json.loads((result.folder / "metrics.json").read_text())["policy"]["without_type"] == said
+
+
+def test_a_policy_that_is_not_there_is_said_before_any_work(spec_of, tmp_path):
+    with pytest.raises(DataError, match=r"policy .*gone.json: there is no such file"):
+        evaluate(spec_of("evaluate", f"evaluate.policy={tmp_path / 'gone.json'}"))
+    assert not (tmp_path / "results" / "evaluate" / "audit.json").exists()
+
+
+def test_export_takes_the_policy_along(spec_of, fitted, boards, trained, tmp_path):
+    path = fitted("type_column=component_type")
+    wish = [f"inference.policy={path}", f"export.onnx_file={tmp_path / 'out' / 'model.onnx'}"]
+    result = goldenpair.export(spec_of("export", *wish))
+    assert result.note.policy == Policy.load(path).model_copy(update={"source": f"inference.policy: {path}"})
+    there = inference(spec_of("inference", f"inference.checkpoint={result.onnx_file.parent}"))
+    ours = inference(spec_of("inference", f"inference.policy={path}"))
+    assert [one.verdict for one in there.verdicts] == [one.verdict for one in ours.verdicts]
+    assert {one.verdict for one in ours.verdicts} > {"REVIEW"}
+    with pytest.raises(InputError, match="it was fitted on parts"):  # the law holds for what is embedded too
+        given = [f"evaluate.checkpoint={result.onnx_file}", f"dataset.test_dataset.csv_path={boards.validation_csv}"]
+        evaluate(spec_of("evaluate", *given))
+
+
+def test_an_inspector_takes_a_policy_or_a_cutoff(trained, fitted):
+    path = fitted()
+    assert goldenpair.Inspector(trained, policy=path).policy == Policy.load(path)
+    assert goldenpair.Inspector(trained, policy=Policy.of_cutoff(0.3, "mine")).cutoff == 0.3
+    with pytest.raises(InputError, match=r"cutoff \(0.5\) and policy are both given"):
+        goldenpair.Inspector(trained, cutoff=0.5, policy=path)
 
 
 def test_the_same_scores_whatever_the_batch_size_and_the_workers(spec_of):

@@ -10,9 +10,10 @@ import onnx
 import pytest
 import torch
 
-from goldenpair import CheckpointError, InputError, Inspector, evaluate, export, inference
+from goldenpair import CheckpointError, DataError, InputError, Inspector, Policy, evaluate, export, inference
 from goldenpair.checkpoint import load_task, read_checkpoint, save, stamp
-from goldenpair.deployment import ExportNote, is_exported, load_exported, open_onnx
+from goldenpair.deployment import ExportNote, is_exported, load_exported, open_onnx, replace_policy
+from goldenpair.quality.policy import Band, TypeBand
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
@@ -107,13 +108,55 @@ def test_the_policy_may_be_changed(made, exported):
     assert Inspector(folder).inspect(made.files("b1", "R1"), made.files("golden", "R1")).verdict == "FAIL"
 
 
-@pytest.mark.parametrize("cutoff", ["NaN", "Infinity", "-1", "null", '"high"'])
-def test_a_cutoff_that_no_score_exceeds_is_refused(exported, cutoff):
+@pytest.mark.parametrize("cutoff", [float("nan"), float("inf"), 1e39, None, "high"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_cutoff_that_no_score_exceeds_is_refused(exported, cutoff, old):
     folder = exported()
-    path = folder / "model.json"
-    path.write_text(path.read_text().replace('"cutoff": 0.05', f'"cutoff": {cutoff}', 1))
-    with pytest.raises(CheckpointError, match=r"policy\.cutoff"):
+    policy = {"cutoff": cutoff} if old else {"format": 1, "band": {"review": cutoff, "fail": 1.0}}
+    change(folder, policy={"source": "by hand", **policy})
+    with pytest.raises(CheckpointError, match=r"policy\.band\.review"):
         Inspector(folder)
+
+
+def test_a_policy_goes_into_an_exported_model_and_nothing_else_changes(made, exported, tmp_path):
+    folder = exported()
+    before, network = json.loads((folder / "model.json").read_text()), (folder / "model.onnx").read_bytes()
+    score = Inspector(folder).inspect(made.files("b1", "R1"), made.files("golden", "R1")).score
+    band = Band(review=score * 0.9, fail=score * 1.1)
+    types = {"0402": TypeBand(review=0.0, fail=0.0, goods=9, defects=0, weight=0.0)}
+    policy = Policy(source="test", band=band, column="comp_type", types=types)
+    assert replace_policy(folder / "model.onnx", policy) == folder / "model.json"
+    after = json.loads((folder / "model.json").read_text())
+    assert {**after, "policy": None} == {**before, "policy": None}
+    assert (folder / "model.onnx").read_bytes() == network
+    inspector = Inspector(folder)
+    assert inspector.policy == policy
+    pair = made.files("b1", "R1"), made.files("golden", "R1")
+    assert inspector.inspect(*pair).verdict == "REVIEW" and inspector.inspect(*pair, kind="0402").verdict == "FAIL"
+    with pytest.raises(DataError, match="no column 'comp_type'"):
+        inspector.inspect_table(made.csv_path, made.images_dir)
+
+
+def test_a_policy_goes_into_a_model_exported_before_there_were_policies(made, exported):
+    """Such a file lacks what has a default by now, and its fingerprint is of what it says."""
+    folder = exported()
+    note = json.loads((folder / "model.json").read_text()) | {"policy": {"cutoff": 0.3, "source": "model.margin"}}
+    del note["pictures"]["goldens"]
+    told = json.dumps({k: v for k, v in note.items() if k not in ("policy", "note_sha256")}, sort_keys=True)
+    note["note_sha256"] = hashlib.sha256(told.encode()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(note))
+    assert Inspector(folder).policy == Policy.of_cutoff(0.3, "model.margin")
+    replace_policy(folder, Policy.of_cutoff(0.4, "test"))
+    assert Inspector(folder).cutoff == 0.4
+
+
+def test_a_policy_does_not_go_into_what_was_changed(exported):
+    folder = exported()
+    change(folder, opset=3)
+    before = (folder / "model.json").read_bytes()
+    with pytest.raises(CheckpointError, match="it was changed"):
+        replace_policy(folder, Policy.of_cutoff(0.4, "test"))
+    assert (folder / "model.json").read_bytes() == before
 
 
 def test_a_changed_network_is_refused(exported):

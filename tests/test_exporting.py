@@ -15,15 +15,17 @@ import pytest
 import torch
 
 import goldenpair.exporting
-from goldenpair import DataError, Inspector, RunError, SpecError, export
+from goldenpair import DataError, Inspector, Policy, RunError, SpecError, export
 from goldenpair.checkpoint import save, stamp
 from goldenpair.errors import CheckpointError, InputError
 from goldenpair.exporting import ProofPairs, export_model, prove
+from goldenpair.quality.policy import Band, TypeBand
 from goldenpair.run import as_yaml
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
 ANY = "any"
+PLAIN = Policy.of_cutoff(2.0, "test")
 
 
 @pytest.fixture
@@ -186,8 +188,8 @@ def off(task, at=ANY, by=0.01):
 def test_the_gate_tries_one_three_and_sixteen_pairs_at_once(gate, at):
     task, pairs = gate
     with pytest.raises(RunError, match=f"at {at} pairs at once they differ by up to"):
-        prove(task, off(task, at), pairs, cutoff=2.0)
-    assert prove(task, off(task, 2), pairs, cutoff=2.0).largest_difference == pytest.approx(0, abs=1e-6)
+        prove(task, off(task, at), pairs, PLAIN)
+    assert prove(task, off(task, 2), pairs, PLAIN).largest_difference == pytest.approx(0, abs=1e-6)
 
 
 def test_the_gate_lets_a_ten_thousandth_pass(gate):
@@ -195,10 +197,10 @@ def test_the_gate_lets_a_ten_thousandth_pass(gate):
     near, far = (
         (by / np.sqrt(5)) for by in (4e-5, 1e-3)
     )  # five values off by so much move a distance at most that far
-    proof = prove(task, off(task, by=near), pairs, cutoff=2.0)
+    proof = prove(task, off(task, by=near), pairs, PLAIN)
     assert 0 < proof.largest_difference <= 1e-4
     with pytest.raises(RunError, match="does not give PyTorch's scores and was removed"):
-        prove(task, off(task, by=far), pairs, cutoff=2.0)
+        prove(task, off(task, by=far), pairs, PLAIN)
 
 
 def test_the_gate_lets_no_verdict_change(gate):
@@ -208,13 +210,28 @@ def test_the_gate_lets_no_verdict_change(gate):
         moved = off(task, by=2e-5).pair_score(task.prepare(pairs.sample), task.prepare(pairs.golden)).numpy()
     cutoff = float((score[0] + moved[0]) / 2)
     with pytest.raises(RunError, match=f"1 of 20 verdicts change at the cutoff {cutoff:g}"):
-        prove(task, off(task, by=2e-5), pairs, cutoff)
+        prove(task, off(task, by=2e-5), pairs, Policy.of_cutoff(cutoff, "test"))
+
+
+def test_the_gate_knows_the_cutoffs_of_types(gate):
+    """The same change of a score flips the verdict of one type, and none of another."""
+    task, pairs = gate
+    with torch.inference_mode():
+        score = task.pair_score(task.prepare(pairs.sample), task.prepare(pairs.golden)).numpy()
+        moved = off(task, by=2e-5).pair_score(task.prepare(pairs.sample), task.prepare(pairs.golden)).numpy()
+    between = float((score[0] + moved[0]) / 2)
+    own = TypeBand(review=between, fail=between, goods=0, defects=0, weight=0)
+    policy = Policy(source="test", band=Band(review=0, fail=9), column="kind", types={"own": own})
+    typed = dataclasses.replace(pairs, kinds=["own", *["other"] * 19])
+    with pytest.raises(RunError, match="1 of 20 verdicts change at the REVIEW above 0, FAIL above 9"):
+        prove(task, off(task, by=2e-5), typed, policy)
+    assert prove(task, off(task, by=2e-5), pairs, policy).pairs == 20
 
 
 def test_no_number_is_no_proof(gate):
     task, pairs = gate
     with pytest.raises(RunError, match="differ by up to nan"):
-        prove(task, off(task, by=float("nan")), pairs, cutoff=2.0)
+        prove(task, off(task, by=float("nan")), pairs, PLAIN)
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -12,6 +12,7 @@ from goldenpair.exporting import TOLERANCE, ProofPairs, prove
 from goldenpair.models.changenet import LearnableChangenet
 from goldenpair.models.golden_attention import GoldenAttention
 from goldenpair.onnx_writing import write_onnx
+from goldenpair.quality.policy import Policy
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
 from test_differences import Pooled
@@ -117,5 +118,5 @@ def test_an_exported_file_gives_its_scores(tmp_path, opset):
     assert network.shapes == (("batch", 3, 224, 224), ("batch", 2, 3, 224, 224))
     shapes = ((5, 1, 3, 224, 224), (5, 2, 1, 3, 224, 224))
     pairs = ProofPairs(*(torch.randint(0, 256, shape, dtype=torch.uint8) for shape in shapes), "random pixels")
-    proof = prove(task, around(network, spec, tmp_path / "model.onnx"), pairs, cutoff=0.5)
+    proof = prove(task, around(network, spec, tmp_path / "model.onnx"), pairs, Policy.of_cutoff(0.5, "test"))
     assert proof.largest_difference <= TOLERANCE

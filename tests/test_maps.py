@@ -66,7 +66,7 @@ def test_figures_are_of_all_pixels_in_whatever_order_they_come(tmp_path):
     assert maps.columns["changed_pixels"] == ["8", *(str(int(one.sum())) for one in truth[1:])]
     with Image.open(tmp_path / "evaluate" / "prediction" / "test0.png") as written:
         assert np.array_equal(np.asarray(written), said[0])
-    maps.write_sheet(tmp_path / "sheet.png", "title", [Verdict.of(0.7, 0.5)] * 5)
+    maps.write_sheet(tmp_path / "sheet.png", "title", [Verdict("FAIL", 0.7, 0.5)] * 5)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 5 * 100
     assert maps.mask_errors == []
@@ -79,7 +79,8 @@ def test_the_sheet_gets_verdicts_labels_and_what_has_no_score(tmp_path, monkeypa
     truth = truth_of(root)
     maps(np.arange(4), truth[:4])
     (root / "A" / "test4.png").write_bytes(b"")
-    verdicts = [Verdict.of(score, 0.6) for score in (0.9, 0.55, 0.8, 0.1)] + [Verdict.of(np.nan, 0.6, "it is empty")]
+    said = [("FAIL", 0.9), ("PASS", 0.55), ("FAIL", 0.8), ("PASS", 0.1)]
+    verdicts = [Verdict(verdict, score, 0.6) for verdict, score in said] + [Verdict("ERROR", None, 0.6, "it is empty")]
     drawn, draw_sheet = [], maps_module.mask_sheet
     monkeypatch.setattr(maps_module, "mask_sheet", lambda pairs, *rest: drawn.extend(pairs) or draw_sheet(pairs, *rest))
     maps.write_sheet(tmp_path / "sheet.png", "title", verdicts)

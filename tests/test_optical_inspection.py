@@ -196,6 +196,9 @@ OURS = {
     "evaluate.targets.escapes_ppm": None,
     "evaluate.targets.false_calls_ppm": None,
     "inference.cutoff": None,
+    "evaluate.policy": None,
+    "inference.policy": None,
+    "evaluate.policy_forced": False,
     "train.keep_checkpoints": None,
     "train.early_stopping.enable": False,
     "train.early_stopping.monitor": None,
@@ -506,6 +509,32 @@ def test_cutoff(overrides, evaluate, inference):
     spec = default_spec(OI, overrides)
     assert spec.cutoff("evaluate") == evaluate
     assert spec.cutoff("inference") == inference
+
+
+@pytest.mark.parametrize(
+    ("overrides", "evaluate", "inference"),
+    [
+        (["evaluate.cutoff=0.25"], None, None),
+        (["evaluate.policy=a.json"], ("a.json", "evaluate.policy"), ("a.json", "evaluate.policy")),
+        (["evaluate.policy=a.json", "inference.cutoff=0.5"], ("a.json", "evaluate.policy"), None),
+        (["evaluate.cutoff=0.5", "inference.policy=b.json"], None, ("b.json", "inference.policy")),
+    ],
+)
+def test_policy_file(overrides, evaluate, inference):
+    spec = default_spec(OI, overrides)
+    assert spec.policy_file("evaluate") == evaluate
+    assert spec.policy_file("inference") == inference
+
+
+def test_a_policy_and_a_cutoff_in_one_section_contradict_each_other():
+    wish = ["evaluate.policy=a.json", "evaluate.cutoff=0.5", "inference.policy=a.json", "inference.cutoff=0.25"]
+    for action in ("evaluate", "inference", "export"):
+        told = [line for line in default_spec(OI, wish).problems(action) if "policy" in line]
+        assert told == [
+            "evaluate.policy: evaluate.cutoff (0.5) is given too; leave one of them out",
+            "inference.policy: inference.cutoff (0.25) is given too; leave one of them out",
+        ]
+    assert not [line for line in default_spec(OI, [wish[0], wish[3]]).problems("inference") if "policy" in line]
 
 
 def test_what_the_package_knows_of_the_network():

@@ -49,11 +49,9 @@ class Verdict:
     """That of a defect, where the policy knows it."""
 
     @classmethod
-    def all_of(
-        cls, policy: Policy, score: NDArray[np.float32], decision: Decision, errors: Mapping[int, str]
-    ) -> list[Self]:
-        """Verdicts of N scores and what the policy decided on them; `errors` says by row why one cannot be trusted."""
-        probability = policy.probability(score)
+    def all_of(cls, score: NDArray[np.float32], decision: Decision, errors: Mapping[int, str]) -> list[Self]:
+        """Verdicts of N scores and what was decided on them; `errors` says by row why one cannot be trusted."""
+        probability = decision.probability
         found = []
         for row, (one, code, cutoff) in enumerate(
             zip(score.tolist(), decision.code.tolist(), decision.review.tolist(), strict=True)
@@ -203,7 +201,7 @@ class Inspector:
         decision = self.policy.decide(score, kinds)
         if told := decision.without_type():
             log.warning(told)
-        return Verdict.all_of(self.policy, score, decision, errors)
+        return Verdict.all_of(score, decision, errors)
 
     def _golden(self, given: Part | Sequence[Part]) -> NDArray[np.uint8]:
         """uint8 [L, 3, H, W], or [G, L, 3, H, W] for a model of several goldens."""

@@ -73,8 +73,11 @@ def run(given: argparse.Namespace) -> None:
         )
         console = Console()
         console = console if console.is_terminal else Console(width=120)
-        for shown in (verdict_table(policy, table), *([type_table(policy)] if policy.types else [])):
-            console.print(shown)
+        print(f"{policy.told()}: {policy.rule}")
+        print("On the parts it was fitted on, so on other parts it will do worse:")
+        console.print(verdict_table(policy, table))
+        if policy.types:
+            console.print(type_table(policy))
         _say(policy)
     _write(policy, given)
 
@@ -133,11 +136,7 @@ def verdict_table(policy: "Policy", table: "ScoredTable") -> "Table":
     from goldenpair.quality.policy import VERDICTS
 
     found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
-    made = Table(
-        title=f"{policy.told()}: {policy.rule}\nOn the parts it was fitted on, so other parts will fare worse:",
-        title_justify="left",
-        box=SIMPLE,
-    )
+    made = Table(box=SIMPLE)
     for column in ("verdict", "good parts", "share", "defects", "share"):
         made.add_column(column, justify="left" if column == "verdict" else "right")
     kinds = [table.labelled & ~table.is_defect, table.labelled & table.is_defect]

@@ -33,7 +33,7 @@ class Guarantee(BaseModel):
         who = "defects" if self.of == "escape" else "good parts"
         kind = "at most" if self.holds else "estimated as"
         chance = f"{self.bound:.2%}" if self.bound >= 0.001 else f"{self.bound * 1e6:,.0f} ppm"
-        return f"{self.of}: {kind} {chance} for the next part ({self.wrong} of {self.n:,} {who} here)"
+        return f"{self.of}: {kind} {chance} for the next part ({self.wrong:,} of {self.n:,} {who} here)"
 
 
 def guarantee(

@@ -13,7 +13,7 @@ def decided(
     policy: Policy, decision: Decision, score: NDArray[np.float32], is_defect: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """The policy and its decision on N scores; `ece` says how far its probabilities are off on them."""
-    probability, scored = policy.probability(score), np.isfinite(score)
+    probability, scored = decision.probability, np.isfinite(score)
     fitted = policy.fitted_on
     return {
         "source": policy.source,

@@ -78,7 +78,8 @@ def fit_policy(
         goods = np.flatnonzero(~is_defect)
         overall, of_type = levels(score[goods], [kinds[row] for row in goods.tolist()], package_of, share)
     level = {"": overall} | {kind: one.value for kind, one in of_type.items()}
-    lower, upper = _edges(rule, fail_false_call_ppm, score - np.array([level[kind] for kind in kinds]), is_defect)
+    beyond = score - np.array([level[kind] for kind in kinds])
+    lower, upper = _edges(rule, fail_false_call_ppm, beyond, is_defect)
     defects_of = {kind: 0 for kind in of_type}
     for row in np.flatnonzero(is_defect).tolist():
         if kinds[row]:
@@ -101,7 +102,7 @@ def fit_policy(
             for kind, one in of_type.items()
         },
         fitted_on=_fitted_on(table, is_defect),
-        calibration=calibrate(score, is_defect),
+        calibration=calibrate(beyond + overall, is_defect),
     )
     return _with_evidence(policy, table, rows)
 

@@ -47,7 +47,7 @@ class CaptureRule(_Part):
     share: float = Field(gt=0, le=1)
 
     def __str__(self) -> str:
-        return f"{self.share:.6g} of the defects are stopped"
+        return f"{100 * self.share:g} % of the defects are stopped"
 
 
 class MissRule(_Part):
@@ -131,13 +131,15 @@ class FittedOn(_Part):
 class Decision:
     """int8 [N] `code`, a place in VERDICTS, and float64 [N] `review` and `fail`, the cutoffs that applied.
 
-    Of parts decided by the global band, though others have one by type, `unnamed` had no type, and `unknown` says how
-    many were of which type that the policy does not know.
+    `probability` is that of a defect, float64 [N], NaN for ERROR; None where the policy does not know it. Of parts
+    decided by the global band, though others have one by type, `unnamed` had no type, and `unknown` says how many were
+    of which type that the policy does not know.
     """
 
     code: NDArray[np.int8]
     review: NDArray[np.float64]
     fail: NDArray[np.float64]
+    probability: NDArray[np.float64] | None
     unnamed: int
     unknown: Mapping[str, int]
 
@@ -282,11 +284,14 @@ class Policy(_Part):
         code[scored] = PASS
         code[scored & (score > review.astype(np.float32))] = REVIEW
         code[scored & (score > fail.astype(np.float32))] = FAIL
-        return Decision(code, review, fail, unnamed, unknown)
+        # of types their cutoffs are what compares them: as far beyond, as probable
+        shifted = score.astype(np.float64) - (review - self.band.review)
+        probability = self.calibration.of(shifted) if self.calibration else None
+        return Decision(code, review, fail, probability, unnamed, unknown)
 
-    def probability(self, score: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def probability(self, score: NDArray[np.float32], kinds: Sequence[str] | None = None) -> NDArray[np.float64] | None:
         """The probability of a defect for each score, NaN where that is not finite; None where none was fitted."""
-        return self.calibration.of(score) if self.calibration else None
+        return self.decide(score, kinds).probability
 
     def kinds_of(self, cells: Mapping[str, Sequence[str]], table: str) -> Sequence[str] | None:
         """The component types of a table's rows, None where they do not matter; DataError if it does not name them."""
