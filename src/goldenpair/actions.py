@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.maps import ClassMaps
     from goldenpair.pixels import PixelMetrics
+    from goldenpair.quality.robustness import Robustness
 
 log = logging.getLogger(__name__)
 _ACTION_OF = {
@@ -62,6 +63,8 @@ class EvaluateResult:
     """Why a row of the table has no score."""
     pixels: "PixelMetrics | None" = None
     """Figures of the pixels, of a network that segments."""
+    robustness: "Robustness | None" = None
+    """What disturbed pictures do, where evaluate.robustness asked for it."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,18 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     be scored.
     """
     _check(spec, "evaluate")
+    from goldenpair.heatmaps import heatmaps_of
     from goldenpair.inspection import write_verdicts
 
     with Run(spec, "evaluate") as run:
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate")
         maps = _class_maps(run, table)
+        heatmaps = heatmaps_of(run, inspector)
         verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
         _refuse_nothing_but_errors(verdicts)
+        columns = (maps.columns if maps else {}) | (heatmaps.write(table, verdicts) if heatmaps else {})
+        robustness = _robustness(inspector, run, table, verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
         metrics = measure(score, table.is_defect, cutoff, others)
@@ -155,14 +162,14 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
             from goldenpair.report import evaluation_sheet, outcome
 
-            write_verdicts(new("evaluate.csv"), table, verdicts, maps.columns if maps else {})
+            write_verdicts(new("evaluate.csv"), table, verdicts, columns)
             sheet = new("contact_sheet.png")
             if maps:
                 maps.write_sheet(sheet, outcome(metrics), verdicts)
             else:
                 evaluation_sheet(sheet, inspector, table, verdicts, metrics)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, pixels)
+        return EvaluateResult(run.folder, metrics, errors, pixels, robustness)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
@@ -173,15 +180,22 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
     """
     _check(spec, "inference")
+    from goldenpair.heatmaps import heatmaps_of
     from goldenpair.inspection import write_verdicts
 
     with Run(spec, "inference") as run:
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
         inspector, maps = _inspector(spec, run, "inference"), _class_maps(run, table)
+        heatmaps = heatmaps_of(run, inspector)
         verdicts = _inspect(inspector, run, table, maps)
+        columns = maps.columns if maps else {}
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
-            write_verdicts(temporary, table, verdicts, maps.columns if maps else {})
+            write_verdicts(temporary, table, verdicts, columns)
+        if heatmaps:  # they take their time, and what is stopped then has its verdicts already
+            columns |= heatmaps.write(table, verdicts)
+            with whole_file(result.csv_path) as temporary:
+                write_verdicts(temporary, table, verdicts, columns)
         _refuse_nothing_but_errors(verdicts)
         log.info(
             "%d parts: %d PASS, %d FAIL, %d ERROR; written to %s",
@@ -349,6 +363,18 @@ def _inspect(inspector: "Inspector", run: Run, table: PairTable, maps: "ClassMap
         _say_unreadable(run.action, maps.mask_errors, "pixels not counted")
         log.info("Wrote %s in %s", maps.told(), run.folder)
     return verdicts
+
+
+def _robustness(
+    inspector: "Inspector", run: Run, table: PairTable, verdicts: Sequence["Verdict"]
+) -> "Robustness | None":
+    if not run.spec.evaluate.robustness:
+        return None
+    with progress_bar("Disturbing samples") as progress:
+        found = inspector.robustness(table, verdicts, progress)
+    write_text(run.folder / "robustness.json", json.dumps(found.as_dict(), indent=1))
+    log.info("Wrote robustness.json: %d curves on %d parts", len(found.curves), found.good + found.defects)
+    return found
 
 
 def _refuse_nothing_but_errors(verdicts: Sequence["Verdict"]) -> None:

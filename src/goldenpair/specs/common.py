@@ -256,6 +256,30 @@ class ScoringCommon(Devices):
         le=1e9,
         not_in_tao=True,
     )
+    explain: bool = option(
+        False, "Write heatmaps of parts that are not PASS, and of escapes: where, and by which light", not_in_tao=True
+    )
+    heatmap_scale: float | None = option(
+        None,
+        "What is 1.0 in heatmaps; unset: what good parts of validation_dataset reach, else of test_dataset",
+        gt=0,
+        le=1e9,
+        not_in_tao=True,
+    )
+    heatmap_limit: int = option(
+        100, "Most heatmaps that are written: escapes first, then the highest scores", ge=1, not_in_tao=True
+    )
+
+
+class EvaluateCommon(ScoringCommon):
+    """What evaluate adds."""
+
+    robustness: bool = option(
+        False, "Also score disturbed samples: shifted, turned, darker, blurred, a light missing ...", not_in_tao=True
+    )
+    robustness_rows: int = option(
+        200, "On how many good parts, and how many defects at most, evenly spread", ge=1, not_in_tao=True
+    )
 
 
 class NetworkSpec(Section):
@@ -276,7 +300,7 @@ class NetworkSpec(Section):
     model: Section = section(Section, "The network")
     dataset: Section = section(Section, "Tables, pictures, lights and augmentation")
     train: TrainCommon = section(TrainCommon, "Training")
-    evaluate: ScoringCommon = section(ScoringCommon, "Evaluation")
+    evaluate: EvaluateCommon = section(EvaluateCommon, "Evaluation")
     export: ExportCommon = section(ExportCommon, "Export to ONNX")
     inference: ScoringCommon = section(ScoringCommon, "Inference")
 

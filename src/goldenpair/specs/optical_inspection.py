@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from goldenpair.specs.common import Dataset, NetworkSpec, ScoringCommon, TrainCommon
+from goldenpair.specs.common import Dataset, EvaluateCommon, NetworkSpec, ScoringCommon, TrainCommon
 from goldenpair.specs.deploy import GenTrtEngine
 from goldenpair.specs.fields import Section, option, section
 
@@ -39,7 +39,7 @@ class Train(TrainCommon):
     )
 
 
-class Evaluate(ScoringCommon):
+class Evaluate(EvaluateCommon):
     batch_size: int = option(-1, "Batch size", ge=-1, tao_template=8, no_effect="as in TAO, dataset.batch_size counts")
 
 

@@ -12,6 +12,7 @@ from goldenpair.specs.backbones import FAN, has_summary_tokens, name_problem, st
 from goldenpair.specs.changenet_model import ChangenetModel
 from goldenpair.specs.common import (
     Dataset,
+    EvaluateCommon,
     NetworkSpec,
     ScoringCommon,
     SplitFiles,
@@ -131,6 +132,10 @@ class ChangenetScoring(ScoringCommon, Running):
     )
 
 
+class ChangenetEvaluate(EvaluateCommon, ChangenetScoring):
+    """What evaluate adds here too."""
+
+
 class ChangenetExport(ExportCommon):
     checkpoint: str = option(MISSING, "Checkpoint to export", needed_by=("export",), start=_LATEST)
     opset_version: int = option(17, f"ONNX opset, {_LOWEST_OPSET} to 23 (up to 17 by PyTorch's older exporter)", ge=1)
@@ -167,7 +172,7 @@ class VisualChangenetSpec(NetworkSpec):
     model: ChangenetModel = section(ChangenetModel, "The network")
     dataset: ChangenetDataset = section(ChangenetDataset, "Pictures of task classify, and of task segment")
     train: ChangenetTrain = section(ChangenetTrain, "Training")
-    evaluate: ChangenetScoring = section(ChangenetScoring, "Evaluation", needed_by=("evaluate",))
+    evaluate: ChangenetEvaluate = section(ChangenetEvaluate, "Evaluation", needed_by=("evaluate",))
     export: ChangenetExport = section(ChangenetExport, "Export to ONNX")
     inference: ChangenetScoring = section(ChangenetScoring, "Inference", needed_by=("inference",))
     gen_trt_engine: ChangenetGenTrtEngine = section(
