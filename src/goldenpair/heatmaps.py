@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FOLDER, SCALE_FILE = "heatmaps", "heatmap.json"
-FULL = 5.0
+FULL = 3.0
 """Heat of the brightest colour: so many times what good parts reach. Up to 1.0 a picture stays bare."""
 _TILE = 192  # height of a picture on a page, in pixels
-_DARKEST, _OPAQUE = 0.3, 0.85  # where the colours begin, and how much they hide at most
+_DARKEST, _OPAQUE = 0.4, 0.85  # where the colours begin, and how much they hide at most
 _SPLITS = ("validation_dataset", "test_dataset")
 
 
