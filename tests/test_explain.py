@@ -94,7 +94,7 @@ def test_of_a_linear_network_the_heat_is_what_its_pixels_weigh(linear):
     found = heat_of(task, sample, golden).heat
     wanted = by_hand(task, sample, golden)
     assert found.shape == (2, 16, 24) and found.dtype == np.float32
-    # in the middle of a cell of odd width nothing is blended with its neighbours, across; between two rows of it half is
+    # nothing is blended across in the middle of a cell of three columns; of two rows together an eighth of the next
     rows = (found[:, 0::2, 1::3] + found[:, 1::2, 1::3]) / 2
     above, below = np.roll(wanted, 1, 1), np.roll(wanted, -1, 1)
     above[:, 0], below[:, -1] = wanted[:, 0], wanted[:, -1]

@@ -106,7 +106,7 @@ def compressed(threads: Threads, quality: float, pictures: Tensor, place: NDArra
     flat = np.ascontiguousarray(pictures.flatten(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
     def again(number: int) -> NDArray[np.uint8]:
-        content = simplejpeg.encode_jpeg(flat[number], quality=int(quality), colorsubsampling="420")
+        content = simplejpeg.encode_jpeg(flat[number], quality=int(quality), colorsubsampling="420", fastdct=False)
         decoded: NDArray[np.uint8] = simplejpeg.decode_jpeg(content)
         return decoded
 
