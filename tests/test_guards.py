@@ -26,8 +26,8 @@ LAYERS = [
     {"quality"},
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
-    | {"deployment", "deepstream", "onnx_writing", "exporting"},
-    {"inspection", "report", "reporting", "overlays", "maps", "importing", "listing"},
+    | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
+    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"},
     {"actions", "commands", "policy_command"},
     {"cli", "demo"},
     {"__main__"},

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from goldenpair.inspection import Inspector, Verdict
     from goldenpair.maps import ClassMaps
     from goldenpair.pixels import PixelMetrics
+    from goldenpair.quality.robustness import Robustness
 
 log = logging.getLogger(__name__)
 _ACTION_OF = {
@@ -67,6 +68,8 @@ class EvaluateResult:
     """Figures of the pixels, of a network that segments."""
     targets: Findings = Findings(())
     """Whether what `evaluate.targets` asks for is proven."""
+    robustness: "Robustness | None" = None
+    """What disturbed pictures do, where evaluate.robustness asked for it."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     scored.
     """
     _check(spec, "evaluate")
+    from goldenpair.heatmaps import heatmaps_of
     from goldenpair.reporting.evaluated import run_context
     from goldenpair.reporting.evaluation_files import report_of, write_evaluation
 
@@ -139,10 +143,12 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
         policy = _for_report(inspector.policy, table, spec.evaluate.policy_forced)
-        maps, began = _class_maps(run, table), time.perf_counter()
+        maps, heatmaps, began = _class_maps(run, table), heatmaps_of(run, inspector), time.perf_counter()
         verdicts = _inspect(inspector, run, table, maps)
         throughput = len(table) / (time.perf_counter() - began)
         _refuse_nothing_but_errors(verdicts)
+        columns = (maps.columns if maps else {}) | (heatmaps.write(table, verdicts) if heatmaps else {})
+        robustness = _robustness(inspector, run, table, verdicts)
         report = report_of(spec, table, verdicts, policy)
         metrics, tao = report.figures, report.figures.tao
         log.info(
@@ -151,12 +157,12 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             f"{inspector.cutoff}"
         )
         run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(tao))
-        context = run_context(run, inspector, table, throughput)
-        write_evaluation(run, inspector, table, verdicts, report, context, maps, maps.columns if maps else {})
+        context = run_context(run, inspector, table, throughput, heatmaps, robustness)
+        write_evaluation(run, inspector, table, verdicts, report, context, maps, columns)
         log.info("Wrote report.html, metrics.json, scores.csv, evaluate.csv and contact_sheet.png to %s", run.folder)
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
         pixels = maps.pixels if maps else None
-        return EvaluateResult(run.folder, metrics, errors, policy, pixels, report.findings)
+        return EvaluateResult(run.folder, metrics, errors, policy, pixels, report.findings, robustness)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
@@ -168,16 +174,23 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
     """
     _check(spec, "inference")
+    from goldenpair.heatmaps import heatmaps_of
     from goldenpair.inspection import write_verdicts
 
     with Run(spec, "inference") as run:
         wish = _policy(spec, "inference")
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
         inspector, maps = _inspector(spec, run, "inference", wish), _class_maps(run, table)
+        heatmaps = heatmaps_of(run, inspector)
         verdicts = _inspect(inspector, run, table, maps)
+        columns = maps.columns if maps else {}
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
-            write_verdicts(temporary, table, verdicts, maps.columns if maps else {})
+            write_verdicts(temporary, table, verdicts, columns)
+        if heatmaps:  # they take their time, and what is stopped then has its verdicts already
+            columns |= heatmaps.write(table, verdicts)
+            with whole_file(result.csv_path) as temporary:
+                write_verdicts(temporary, table, verdicts, columns)
         _refuse_nothing_but_errors(verdicts)
         named = VERDICTS if inspector.policy.reviews else [one for one in VERDICTS if one != "REVIEW"]
         counts = ", ".join(f"{result.count(one)} {one}" for one in named)
@@ -356,6 +369,18 @@ def _inspect(inspector: "Inspector", run: Run, table: PairTable, maps: "ClassMap
         _say_unreadable(run.action, maps.mask_errors, "pixels not counted")
         log.info("Wrote %s in %s", maps.told(), run.folder)
     return verdicts
+
+
+def _robustness(
+    inspector: "Inspector", run: Run, table: PairTable, verdicts: Sequence["Verdict"]
+) -> "Robustness | None":
+    if not run.spec.evaluate.robustness:
+        return None
+    with progress_bar("Disturbing samples") as progress:
+        found = inspector.robustness(table, verdicts, progress)
+    write_text(run.folder / "robustness.json", json.dumps(found.as_dict(), indent=1))
+    log.info("Wrote robustness.json: %d curves on %d parts", len(found.curves), found.good + found.defects)
+    return found
 
 
 def _refuse_nothing_but_errors(verdicts: Sequence["Verdict"]) -> None:

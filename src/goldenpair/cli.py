@@ -171,6 +171,10 @@ def _network(given: argparse.Namespace) -> None:
         if result.pixels:
             console.print(pixel_table(result.pixels, result.metrics.parts - result.metrics.errors))
         console.print(cutoff_table(result.metrics.table))
+        if result.robustness:
+            from goldenpair.quality.robustness import robustness_table
+
+            console.print(robustness_table(result.robustness))
 
 
 def _audit(given: argparse.Namespace) -> None:

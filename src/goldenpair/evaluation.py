@@ -67,7 +67,7 @@ def score_table(
             prepared = task.prepare(torch.from_numpy(pixels).to(device, non_blocking=True))
             found = task.features(prepared)
             count = len(batch.rows)
-            goldens = _goldens(task.keep(tuple(one[count:] for one in found)), layout.goldens)
+            goldens = by_sample(task.keep(tuple(one[count:] for one in found)), layout.goldens)
             if batch.goes_on:
                 goldens = tuple(torch.cat(two) for two in zip(last, goldens, strict=True))
             last = tuple(one[-1:] for one in goldens)
@@ -89,7 +89,7 @@ def score_table(
     return Scores(score, errors)
 
 
-def _goldens(kept: Features, several: int) -> Features:
+def by_sample(kept: Features, several: int) -> Features:
     """What is kept of goldens, those of a sample one after the other -> [n, ...], or [n, G, ...] of several."""
     return kept if several == 1 else tuple(one.reshape(-1, several, *one.shape[1:]) for one in kept)
 
@@ -140,4 +140,4 @@ def _features(
     """The features of a sample, and what is kept of its golden or goldens, as `Task.score` wants them."""
     pair = torch.from_numpy(np.concatenate([sample[None], golden.reshape(-1, *sample.shape)])).to(device)
     found = task.features(task.prepare(pair))
-    return tuple(one[:1] for one in found), _goldens(task.keep(tuple(one[1:] for one in found)), task.layout.goldens)
+    return tuple(one[:1] for one in found), by_sample(task.keep(tuple(one[1:] for one in found)), task.layout.goldens)

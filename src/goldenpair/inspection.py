@@ -4,7 +4,7 @@ import csv
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -20,8 +20,11 @@ from goldenpair.deployment import is_exported, load_exported
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import TakeClasses, closest_golden, look_at_pictures, score_table
+from goldenpair.explain import ExplainedPart, Heatmap, HeatmapScale, explain_pair, explain_rows, fit_scale
 from goldenpair.progress import Progress
 from goldenpair.quality.policy import VERDICTS, Decision, Policy
+from goldenpair.quality.robustness import Robustness
+from goldenpair.robustness import measure_robustness
 from goldenpair.running import run_as
 from goldenpair.specs.common import NetworkSpec, ScoringCommon, SplitFiles
 
@@ -47,6 +50,8 @@ class Verdict:
     error: str = ""
     probability: float | None = None
     """That of a defect, where the policy knows it."""
+    heatmap: Heatmap | None = field(default=None, compare=False, repr=False)
+    """Where the part differs from its golden, where that was asked for and there is a score."""
 
     @classmethod
     def all_of(cls, score: NDArray[np.float32], decision: Decision, errors: Mapping[int, str]) -> list[Self]:
@@ -118,25 +123,87 @@ class Inspector:
         """With how many goldens a part is compared; with more than one, `inspect` takes a list of them."""
         return self._task.layout.goldens
 
-    def inspect(self, sample: Part, golden: Part | Sequence[Part], kind: str = "") -> Verdict:
+    def inspect(
+        self, sample: Part, golden: Part | Sequence[Part], kind: str = "", heatmap_scale: float | None = None
+    ) -> Verdict:
         """Compare a part with its golden; each is one picture, or one for each light in the order of `lights`.
 
         A model of several `goldens` takes a list of them: no more than these, and fewer are repeated. `kind` is the
         component type, for a policy that has cutoffs by type; one that it does not know gets its global ones, with a
-        warning. A picture that cannot be read or is black gives an ERROR verdict. Raises InputError for a wrong number
-        of pictures or goldens, or for what is none.
+        warning. A picture that cannot be read or is black gives an ERROR verdict. With a `heatmap_scale`, which
+        `fit_heatmap_scale` finds, the verdict has a heatmap. Raises InputError for a wrong number of pictures or
+        goldens, or for what is none.
         """
-        errors = {}
         try:
-            score, _ = self._look(sample, golden)
+            pair = self._part("sample", sample), self._golden(golden)
         except DataError as error:
-            score, errors = math.nan, {0: str(error)}
-        return self._judge(np.array([score], np.float32), [kind], errors)[0]
+            return self._judge(np.array([math.nan], np.float32), [kind], {0: str(error)})[0]
+        score = look_at_pictures(self._task, *pair, self._device)[0]
+        verdict = self._judge(np.array([score], np.float32), [kind], {})[0]
+        if heatmap_scale is None or verdict.score is None:
+            return verdict
+        return replace(verdict, heatmap=self._explain(*pair, heatmap_scale))
+
+    def explain(self, sample: Part, golden: Part | Sequence[Part], scale: float) -> Heatmap:
+        """Where a part differs from its golden in the network's eyes, and for which light; 1.0 is `scale`, what good
+        parts reach. Raises DataError for a picture that cannot be read, else InputError as `inspect`."""
+        return self._explain(self._part("sample", sample), self._golden(golden), scale)
+
+    def explain_rows(
+        self, table: PairTable, rows: Sequence[int], scale: float, progress: Progress | None = None
+    ) -> Iterator[ExplainedPart]:
+        """The same for these rows of a table that was read and checked, one after the other; without those whose
+        pictures cannot be read."""
+        pairs, given = self.spec.pairs, (self._task, table, rows, self._device)
+        size, workers = pairs.batch_size, pairs.workers
+        return explain_rows(*given, scale=scale, batch_size=size, workers=workers, progress=progress)
+
+    def fit_heatmap_scale(
+        self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None
+    ) -> HeatmapScale:
+        """What good parts of a labelled table reach. Raises DataError if the table cannot be used, InputError if it has
+        no good part that differs from its golden."""
+        files = SplitFiles(csv_path=str(csv_path), images_dir=str(images_dir))
+        tables, report = audit({"validation_dataset": files}, self._task.layout)
+        report.refuse()
+        return self.heatmap_scale(tables["validation_dataset"], progress)
+
+    def heatmap_scale(self, table: PairTable, progress: Progress | None = None) -> HeatmapScale:
+        """The same of a table that was read and checked."""
+        pairs, given = self.spec.pairs, (self._task, table, self._device)
+        return fit_scale(*given, batch_size=pairs.batch_size, workers=pairs.workers, progress=progress)
+
+    def robustness(self, table: PairTable, verdicts: Sequence[Verdict], progress: Progress | None = None) -> Robustness:
+        """What disturbed samples do to the scores and verdicts of a labelled table that has these `verdicts`; on how
+        many rows, evaluate.robustness_rows says."""
+        pairs = self.spec.pairs
+        score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
+        kinds = self.policy.kinds_of(table.cells, table.source)
+
+        def stopped(disturbed: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+            of_rows = [kinds[row] for row in rows.tolist()] if kinds is not None else None
+            return self.policy.decide(disturbed, of_rows).stopped
+
+        return measure_robustness(
+            self._task,
+            table,
+            score,
+            stopped,
+            self.cutoff,
+            self._device,
+            most=self.spec.evaluate.robustness_rows,
+            batch_size=pairs.batch_size,
+            workers=pairs.workers,
+            progress=progress,
+        )
+
+    def _explain(self, sample: NDArray[np.uint8], golden: NDArray[np.uint8], scale: float) -> Heatmap:
+        return explain_pair(self._task, sample, golden, self._device, self.spec.pairs.batch_size, scale)[0]
 
     def class_map(self, sample: Part, golden: Part) -> NDArray[np.uint8]:
         """Where a part differs from its golden, uint8 [h, w]: the class of each pixel that the network sees, 0 for no
         change. Raises DataError for a picture that cannot be read, InputError if the network does not segment."""
-        _, classes = self._look(sample, golden)
+        _, classes = look_at_pictures(self._task, self._part("sample", sample), self._golden(golden), self._device)
         if classes is None:
             raise InputError("this model gives scores only; a visual_changenet of task segment gives class maps")
         return classes
@@ -149,9 +216,6 @@ class Inspector:
         if self.goldens == 1:
             return 0
         return closest_golden(self._task, self._part("sample", sample), self._golden(golden), self._device)
-
-    def _look(self, sample: Part, golden: Part | Sequence[Part]) -> tuple[float, NDArray[np.uint8] | None]:
-        return look_at_pictures(self._task, self._part("sample", sample), self._golden(golden), self._device)
 
     def inspect_table(
         self, csv_path: str | Path, images_dir: str | Path, progress: Progress | None = None

@@ -117,6 +117,17 @@ class Task(ABC):
         """The `score`, and the class of each pixel, uint8 [N, h, w], where the network tells it."""
         return self.score(sample, golden), None
 
+    def evidence(self, sample: Features, golden: Features) -> Tensor:
+        """What the `score` is made of, float [N]: it rises with the score, and never stands still near a highest one.
+
+        Heatmaps are differences of it.
+        """
+        return self.score(sample, golden)
+
+    def change(self, sample: Features, golden: Features) -> Tensor | None:
+        """The probability that a pixel has changed, [N, h, w], where the network tells it."""
+        return None
+
     @abstractmethod
     def pair_score(self, sample: Tensor, golden: Tensor) -> Tensor:
         """Prepared pictures [N, 3, h, w] -> float [N], by one call of the model."""
@@ -237,6 +248,11 @@ class LearnableTask(ChangenetTask):
         logits = self._found(self.model(sample, golden))
         return weighted_cross_entropy(logits, truth, self.weights), self._score(logits)
 
+    def evidence(self, sample: Features, golden: Features) -> Tensor:
+        # the logarithm of the odds: probabilities next to 1 would hide which of two defects is seen
+        found = self._compared(sample, golden)
+        return found[:, 1] - found[:, 0]
+
     def _score(self, found: Tensor) -> Tensor:
         return found.softmax(dim=1)[:, 1]
 
@@ -285,6 +301,9 @@ class SegmentTask(ChangenetTask):
     def look(self, sample: Features, golden: Features) -> tuple[Tensor, Tensor | None]:
         found = self._compared(sample, golden)
         return self._score(found), self._classes(found)
+
+    def change(self, sample: Features, golden: Features) -> Tensor:
+        return _changed(self._compared(sample, golden))
 
     def _found(self, output: Tensor | tuple[Tensor, ...]) -> Tensor:
         """The probabilities of the classes, [N, classes, h, w]."""

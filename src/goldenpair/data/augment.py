@@ -87,7 +87,7 @@ class Augmentation:
             return sample, golden, mask
         draws = _Draws(generator, len(sample))
         place = self._place(draws)
-        moved = _move(mask[:, None, None], place, mode="nearest")[:, 0, 0].to(mask.dtype)
+        moved = move(mask[:, None, None], place, mode="nearest")[:, 0, 0].to(mask.dtype)
         return *self._changed(sample, golden, place, draws), moved
 
     def _changed(self, sample: Tensor, golden: Tensor, together: Tensor, draws: _Draws) -> tuple[Tensor, Tensor]:
@@ -102,10 +102,10 @@ class Augmentation:
         apart = _Draws(generator, times * n)
         if half is not None:
             moves = self._jitter(apart, half) @ moves
-        moved = _move(pair, moves)
+        moved = move(pair, moves)
         if config.with_random_blur:
             sigma = draws.uniform() * draws.happens(0.5)
-            moved = _blur(moved, sigma.repeat(times))
+            moved = blur(moved, sigma.repeat(times))
         if config.random_color.enable:
             changed = draws.happens(config.random_color.color_probability)
             moved = _recolour(moved, config.random_color, draws, changed)
@@ -130,7 +130,7 @@ class Augmentation:
         if config.random_rotate.enable:
             angles = torch.tensor(config.random_rotate.angle_list)
             drawn = angles[(draws.uniform() * len(angles)).long().clamp(max=len(angles) - 1)]
-            maps = _rotation(drawn * draws.happens(config.random_rotate.rotate_probability)) @ maps
+            maps = rotation(drawn * draws.happens(config.random_rotate.rotate_probability)) @ maps
         if config.with_random_crop:
             side = draws.uniform(0.8, 1.0).sqrt()
             side = torch.where(draws.happens(0.5), side, torch.ones(n))
@@ -151,13 +151,13 @@ class Augmentation:
     def _jitter(self, draws: _Draws, part: Tensor) -> Tensor:
         """A turn and a shift for each picture, of at most this `part` of what is allowed between the two."""
         jitter = self.config.relative_jitter
-        maps = _rotation(draws.uniform(-jitter.max_rotation, jitter.max_rotation) * part)
+        maps = rotation(draws.uniform(-jitter.max_rotation, jitter.max_rotation) * part)
         maps[:, 0, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * part * self.layout.width
         maps[:, 1, 2] = draws.uniform(-jitter.max_shift, jitter.max_shift) * part * self.layout.height
         return maps
 
 
-def _rotation(degrees: Tensor) -> Tensor:
+def rotation(degrees: Tensor) -> Tensor:
     """[N] degrees -> [N, 3, 3]."""
     radians = degrees * (math.pi / 180)
     maps = torch.zeros(len(degrees), 3, 3)
@@ -167,8 +167,9 @@ def _rotation(degrees: Tensor) -> Tensor:
     return maps
 
 
-def _move(pictures: Tensor, maps: Tensor, mode: str = "bilinear") -> Tensor:
-    """Pictures [N, L, C, H, W] resampled where [N, 3, 3] maps point; outside, they are mirrored.
+def move(pictures: Tensor, maps: Tensor, mode: str = "bilinear", outside: str = "reflection") -> Tensor:
+    """Pictures [N, L, C, H, W] resampled where [N, 3, 3] maps point; outside, they are mirrored, or as `grid_sample`
+    says it.
 
     Mirroring leaves no black corners, which a network would learn as a sign of augmentation.
     """
@@ -181,23 +182,24 @@ def _move(pictures: Tensor, maps: Tensor, mode: str = "bilinear") -> Tensor:
     linear = maps[:, :2, :2] * size[None, None, :] / size[None, :, None]
     theta = torch.cat([linear, (maps[:, :2, 2] / size)[..., None]], dim=2)
     grid = F.affine_grid(theta, [n, c, h, w], align_corners=False).to(pictures.device)
-    moved = F.grid_sample(flat, grid, mode=mode, padding_mode="reflection", align_corners=False)
+    moved = F.grid_sample(flat, grid, mode=mode, padding_mode=outside, align_corners=False)
     return moved.reshape(pictures.shape)
 
 
-def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with a standard deviation of [N] pixels; 0 leaves a picture as it is."""
+def blur(pictures: Tensor, sigma: Tensor, farthest: int = _BLUR_REACH) -> Tensor:
+    """Gaussian blur with a standard deviation of [N] pixels; 0 leaves a picture as it is. The kernel ends `farthest`
+    pixels from its middle."""
     n, lights, c, h, w = pictures.shape
     flat = pictures.reshape(n, lights * c, h, w)
     for dim in (2, 3):
-        reach = min(_BLUR_REACH, flat.shape[dim] - 1)
+        reach = min(farthest, flat.shape[dim] - 1)
         offsets = torch.arange(-reach, reach + 1).float()
         kernel = torch.exp(-0.5 * (offsets[None] / sigma.clamp(min=1e-3)[:, None]) ** 2)
         kernel = (kernel / kernel.sum(1, keepdim=True)).to(pictures.device)
         padding = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
         padded = F.pad(flat, padding, mode="reflect")
         blurred = torch.zeros_like(flat)
-        for i in range(-reach, reach + 1):  # seven shifts, not samples
+        for i in range(-reach, reach + 1):  # a few shifts, not samples
             part = padded.narrow(dim, reach + i, flat.shape[dim])
             blurred += part * kernel[:, reach + i, None, None, None]
         flat = blurred

@@ -17,7 +17,9 @@ from goldenpair.data.duplicates import duplicates
 from goldenpair.data.table import PATH_COLUMNS, Layout, PairTable, part_pictures, read_table
 from goldenpair.deployment import sha256
 from goldenpair.errors import DataError, InputError
+from goldenpair.heatmaps import Heatmaps, heated
 from goldenpair.progress import progress_bar
+from goldenpair.quality.robustness import Robustness
 from goldenpair.quality.suspects import OddGoldens, odd_goldens
 from goldenpair.reporting.context import Context, Latency, Shared, Split
 from goldenpair.reporting.tiles import Show, Shown, read_small
@@ -33,24 +35,33 @@ _MOST_LOOKED_AT = 20_000  # rows whose pictures are compared with each other: ab
 _PACKAGES = ("torch", "numpy", "onnxruntime")
 
 
-def run_context(run: Run, inspector: "Inspector", table: PairTable, throughput: float) -> Context:
+def run_context(
+    run: Run,
+    inspector: "Inspector",
+    table: PairTable,
+    throughput: float,
+    heatmaps: Heatmaps | None,
+    robustness: Robustness | None,
+) -> Context:
     """`throughput` is how many pairs a second the whole table took."""
     tables, splits = _splits(run, table)
     layout = Layout.of(run.spec.pairs)
     return Context(
         title=f"{run.spec.title} evaluation: {Path(table.source).name}",
-        show=show_parts(inspector, table),
+        show=show_parts(inspector, table, heatmaps.scale if heatmaps else None),
+        heatmaps=heatmaps is not None,
         lights=layout.lights,
         facts=[*_model(run, inspector), *_machine(inspector)],
         splits=splits,
         shared=_shared(tables, layout),
         odd_goldens=_odd_goldens(table, layout),
+        robustness=robustness,
         latency=_latency(inspector, table, throughput),
     )
 
 
-def show_parts(inspector: "Inspector", table: PairTable) -> Show:
-    """The pictures of a table's rows; of several goldens the one that matches best."""
+def show_parts(inspector: "Inspector", table: PairTable, heatmap_scale: float | None) -> Show:
+    """The pictures of a table's rows; of several goldens the one that matches best. With a scale also heatmaps."""
     parts = part_pictures(table, Layout.of(inspector.spec.pairs))
 
     def files(part: NDArray[np.int64]) -> list[str]:
@@ -60,9 +71,19 @@ def show_parts(inspector: "Inspector", table: PairTable) -> Show:
         goldens, sample = parts.chosen[parts.golden_id[row]], files(parts.sample[row])
         best = inspector.closest_golden(sample, [files(golden) for golden in goldens])
         both = ([read_small(path, height) for path in part] for part in (files(goldens[best]), sample))
-        return Shown(*both)
+        return Shown(*both, () if heatmap_scale is None else _heatmap(inspector, table, row, heatmap_scale))
 
     return show
+
+
+def _heatmap(inspector: "Inspector", table: PairTable, row: int, scale: float) -> list[NDArray[np.uint8]]:
+    """What the network sees in each light, over the sample as the network has it."""
+    explained = inspector.explain_rows(table, [row], scale)
+    return [
+        np.asarray(heated(picture, heat))
+        for part in explained
+        for picture, heat in zip(part.sample, part.heatmap.heat, strict=True)
+    ]
 
 
 def _splits(run: Run, table: PairTable) -> tuple[dict[str, PairTable], list[Split]]:

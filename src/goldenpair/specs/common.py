@@ -259,6 +259,19 @@ class ScoringCommon(Devices):
     policy: str | None = option(
         None, "Policy file in the place of a cutoff. Unset: inference takes evaluate.policy", not_in_tao=True
     )
+    explain: bool = option(
+        False, "Write heatmaps of parts that are not PASS, and of escapes: where, and by which light", not_in_tao=True
+    )
+    heatmap_scale: float | None = option(
+        None,
+        "What is 1.0 in heatmaps; unset: what good parts of validation_dataset reach, else of test_dataset",
+        gt=0,
+        le=1e9,
+        not_in_tao=True,
+    )
+    heatmap_limit: int = option(
+        100, "Most heatmaps that are written: escapes first, then the highest scores", ge=1, not_in_tao=True
+    )
 
 
 class Targets(Section):
@@ -280,6 +293,12 @@ class EvaluateCommon(ScoringCommon):
         False, "Report with a policy on parts that it was fitted on; everything will say so", not_in_tao=True
     )
     targets: Targets = section(Targets, "What the figures are judged by", not_in_tao=True)
+    robustness: bool = option(
+        False, "Also score disturbed samples: shifted, turned, darker, blurred, a light missing ...", not_in_tao=True
+    )
+    robustness_rows: int = option(
+        200, "On how many good parts, and how many defects at most, evenly spread", ge=1, not_in_tao=True
+    )
 
 
 class NetworkSpec(Section):
