@@ -4,7 +4,7 @@ import torch
 from goldenpair import devices
 from goldenpair.devices import first_device, wanted_gpus
 from goldenpair.errors import InputError
-from goldenpair.specs.common import Devices
+from goldenpair.specs.scoring import Devices
 
 
 @pytest.mark.parametrize(

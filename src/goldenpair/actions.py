@@ -136,7 +136,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     _check(spec, "evaluate")
     from goldenpair.heatmaps import heatmaps_of
     from goldenpair.reporting.evaluated import run_context
-    from goldenpair.reporting.evaluation_files import report_of, write_evaluation
+    from goldenpair.reporting.evaluation_files import report_of, tao_line, write_evaluation
 
     with Run(spec, "evaluate") as run:
         wish = _policy(spec, "evaluate")
@@ -150,13 +150,9 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         columns = (maps.columns if maps else {}) | (heatmaps.write(table, verdicts) if heatmaps else {})
         robustness = _robustness(inspector, run, table, verdicts)
         report = report_of(spec, table, verdicts, policy)
-        metrics, tao = report.figures, report.figures.tao
-        log.info(
-            f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
-            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin "
-            f"{inspector.cutoff}"
-        )
-        run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(tao))
+        metrics = report.figures
+        log.info("%s for Margin %s", tao_line(metrics), inspector.cutoff)
+        run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(metrics.tao))
         context = run_context(run, inspector, table, throughput, heatmaps, robustness)
         write_evaluation(run, inspector, table, verdicts, report, context, maps, columns)
         log.info("Wrote report.html, metrics.json, scores.csv, evaluate.csv and contact_sheet.png to %s", run.folder)

@@ -6,7 +6,7 @@ from functools import cache
 import torch
 
 from goldenpair.errors import InputError
-from goldenpair.specs.common import Devices
+from goldenpair.specs.scoring import Devices
 
 log = logging.getLogger(__name__)
 

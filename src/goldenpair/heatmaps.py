@@ -17,7 +17,7 @@ from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.progress import progress_bar
 from goldenpair.report import COLOURS, kind_of
 from goldenpair.run import Run, whole_file, write_text
-from goldenpair.specs.common import ScoringCommon
+from goldenpair.specs.scoring import ScoringCommon
 
 if TYPE_CHECKING:
     from goldenpair.explain import ExplainedPart

@@ -26,7 +26,8 @@ from goldenpair.quality.policy import VERDICTS, Decision, Policy
 from goldenpair.quality.robustness import Robustness
 from goldenpair.robustness import measure_robustness
 from goldenpair.running import run_as
-from goldenpair.specs.common import NetworkSpec, ScoringCommon, SplitFiles
+from goldenpair.specs.common import NetworkSpec, SplitFiles
+from goldenpair.specs.scoring import ScoringCommon
 
 log = logging.getLogger(__name__)
 SCORE_COLUMN = "siamese_score"

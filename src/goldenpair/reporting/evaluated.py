@@ -70,8 +70,9 @@ def show_parts(inspector: "Inspector", table: PairTable, heatmap_scale: float | 
     def show(row: int, height: int) -> Shown:
         goldens, sample = parts.chosen[parts.golden_id[row]], files(parts.sample[row])
         best = inspector.closest_golden(sample, [files(golden) for golden in goldens])
-        both = ([read_small(path, height) for path in part] for part in (files(goldens[best]), sample))
-        return Shown(*both, () if heatmap_scale is None else _heatmap(inspector, table, row, heatmap_scale))
+        golden, shown = ([read_small(path, height) for path in part] for part in (files(goldens[best]), sample))
+        heat = () if heatmap_scale is None else _heatmap(inspector, table, row, heatmap_scale)
+        return Shown(golden, shown, heat)
 
     return show
 

@@ -11,6 +11,7 @@ import numpy as np
 from goldenpair.data.table import PairTable
 from goldenpair.deployment import sha256
 from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS
+from goldenpair.quality.figures import Figures
 from goldenpair.quality.policy import Policy
 from goldenpair.quality.scored import with_scores
 from goldenpair.quality.targets import Targets
@@ -35,6 +36,15 @@ def report_of(spec: NetworkSpec, table: PairTable, verdicts: Sequence["Verdict"]
     targets = Targets(wish.capture, wish.escapes_ppm, wish.false_calls_ppm)
     others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
     return Report.of(scored, by_policy(scored, policy), targets, others)
+
+
+def tao_line(figures: Figures) -> str:
+    """The figures as TAO's log has them."""
+    tao = figures.tao
+    return (
+        f"Tot Comp {figures.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
+        f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f}"
+    )
 
 
 def write_evaluation(

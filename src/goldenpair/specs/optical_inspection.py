@@ -2,9 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from goldenpair.specs.common import Dataset, EvaluateCommon, NetworkSpec, ScoringCommon, TrainCommon
+from goldenpair.specs.common import Dataset, NetworkSpec, TrainCommon
 from goldenpair.specs.deploy import GenTrtEngine
 from goldenpair.specs.fields import Section, option, section
+from goldenpair.specs.scoring import EvaluateCommon, ScoringCommon
 
 
 class Model(Section):

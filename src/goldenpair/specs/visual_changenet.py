@@ -10,18 +10,12 @@ from typing import ClassVar, Literal
 from goldenpair.specs.augmentation import AugmentationConfig
 from goldenpair.specs.backbones import FAN, has_summary_tokens, name_problem, strides_of
 from goldenpair.specs.changenet_model import ChangenetModel
-from goldenpair.specs.common import (
-    Dataset,
-    EvaluateCommon,
-    NetworkSpec,
-    ScoringCommon,
-    SplitFiles,
-    TrainCommon,
-)
+from goldenpair.specs.common import Dataset, NetworkSpec, SplitFiles, TrainCommon
 from goldenpair.specs.deploy import ExportCommon, GenTrtEngine, Quantize, TensorRt
 from goldenpair.specs.fields import MISSING, Section, meta, option, section
 from goldenpair.specs.goldens import attention_misfits
 from goldenpair.specs.metrics import PIXEL_METRICS
+from goldenpair.specs.scoring import EvaluateCommon, ScoringCommon
 from goldenpair.specs.segment import CalibrationImages, SegmentDataset, TrainSegment
 
 _BATCH = "as in TAO, dataset.classify.batch_size or dataset.segment.batch_size counts"
