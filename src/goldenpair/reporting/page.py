@@ -49,6 +49,11 @@ class Card:
     pictures: Sequence[TilePicture] = ()
     problem: str = ""
 
+    @property
+    def across(self) -> int:
+        """How many pictures of one light stand beside each other."""
+        return len({one.role for one in self.pictures})
+
 
 @dataclass(frozen=True)
 class Gallery:
