@@ -8,6 +8,7 @@ the truth lay beyond its ends. Prints Markdown.
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +122,7 @@ AUROCS = (
     Scores(94, 5000, 400, 0.98, 0.2, unseen=0.05),
     Scores(300, 15000, 1000, 0.98, 0.2),
 )
+PRECISIONS = (AUROCS[1], AUROCS[4], AUROCS[5], AUROCS[6])
 CUTOFFS = (
     (0.97, Scores(94, 10000, 200, 0.99, 0.1)),
     (0.97, Scores(94, 10000, 400, 0.98, 0.2)),
@@ -188,27 +190,30 @@ def told(truth: float, evaluations: int, evaluate: Callable[[np.random.Generator
     return " | ".join(cells)
 
 
-def lines(evaluations: int) -> Iterator[str]:
+def all_lines(evaluations: int) -> Iterator[str]:
     yield "| rate | parts | boards | alike | exact | by board | bootstrap |\n|---|---|---|---|---|---|---|"
     for one in RATES:
-        cells = told(one.share, evaluations, lambda rng, one=one: rates(one, rng))  # type: ignore[misc]
+        cells = told(one.share, evaluations, partial(rates, one))
         yield f"| {one.what} | {one.parts:,} | {one.boards} | {one.alike:g} | {cells} |"
     yield "\n| figure | defects | boards | alike | unseen | truth | by board |\n|---|---|---|---|---|---|---|"
-    kinds = (("AUROC", of_auroc, "true_auroc"), ("average precision", of_precision, "true_average_precision"))
-    for name, evaluate, truth_of in kinds:
-        for one in AUROCS:
-            truth = getattr(one, truth_of)
-            cells = told(truth, evaluations, lambda rng, one=one, evaluate=evaluate: evaluate(one, rng))
-            yield f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | {one.unseen:g} | {truth:.4f} | {cells} |"
+    for one in AUROCS:
+        cells = told(one.true_auroc, evaluations, partial(of_auroc, one))
+        yield line("AUROC", one, one.true_auroc, cells)
+    for one in PRECISIONS:
+        cells = told(one.true_average_precision, evaluations, partial(of_precision, one))
+        yield line("average precision", one, one.true_average_precision, cells)
     for capture, one in CUTOFFS:
         truth = one.true_false_calls(capture)
-        cells = told(truth, evaluations, lambda rng, one=one, capture=capture: of_false_calls(capture, one, rng))
-        name = f"false calls at {capture:.0%} capture"
-        yield f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | 0 | {truth:.4f} | {cells} |"
+        cells = told(truth, evaluations, partial(of_false_calls, capture, one))
+        yield line(f"false calls at {capture:.0%} capture", one, truth, cells)
+
+
+def line(name: str, one: Scores, truth: float, cells: str) -> str:
+    return f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | {one.unseen:g} | {truth:.4f} | {cells} |"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=2000, help="simulated ones for each line")
-    for line in lines(parser.parse_args().evaluations):
-        print(line, flush=True)
+    for each in all_lines(parser.parse_args().evaluations):
+        print(each, flush=True)
