@@ -8,14 +8,18 @@ the truth lay beyond its ends. Prints Markdown.
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from goldenpair.metrics import Interval, Rate, ranking
+from goldenpair.metrics import Interval, Rate, above, ranking
 from goldenpair.quality.auroc import auroc_interval
 from goldenpair.quality.bootstrap import average_precision_interval, draw_boards, false_call_interval
+from goldenpair.quality.figures import figures
+from goldenpair.quality.scored import with_scores
 
 Ends = tuple[float, float]
 
@@ -121,6 +125,7 @@ AUROCS = (
     Scores(94, 5000, 400, 0.98, 0.2, unseen=0.05),
     Scores(300, 15000, 1000, 0.98, 0.2),
 )
+PRECISIONS = (AUROCS[1], AUROCS[4], AUROCS[5], AUROCS[6])
 CUTOFFS = (
     (0.97, Scores(94, 10000, 200, 0.99, 0.1)),
     (0.97, Scores(94, 10000, 400, 0.98, 0.2)),
@@ -188,27 +193,50 @@ def told(truth: float, evaluations: int, evaluate: Callable[[np.random.Generator
     return " | ".join(cells)
 
 
-def lines(evaluations: int) -> Iterator[str]:
+def all_lines(evaluations: int) -> Iterator[str]:
     yield "| rate | parts | boards | alike | exact | by board | bootstrap |\n|---|---|---|---|---|---|---|"
     for one in RATES:
-        cells = told(one.share, evaluations, lambda rng, one=one: rates(one, rng))  # type: ignore[misc]
+        cells = told(one.share, evaluations, partial(rates, one))
         yield f"| {one.what} | {one.parts:,} | {one.boards} | {one.alike:g} | {cells} |"
     yield "\n| figure | defects | boards | alike | unseen | truth | by board |\n|---|---|---|---|---|---|---|"
-    kinds = (("AUROC", of_auroc, "true_auroc"), ("average precision", of_precision, "true_average_precision"))
-    for name, evaluate, truth_of in kinds:
-        for one in AUROCS:
-            truth = getattr(one, truth_of)
-            cells = told(truth, evaluations, lambda rng, one=one, evaluate=evaluate: evaluate(one, rng))
-            yield f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | {one.unseen:g} | {truth:.4f} | {cells} |"
+    for one in AUROCS:
+        cells = told(one.true_auroc, evaluations, partial(of_auroc, one))
+        yield line("AUROC", one, one.true_auroc, cells)
+    for one in PRECISIONS:
+        cells = told(one.true_average_precision, evaluations, partial(of_precision, one))
+        yield line("average precision", one, one.true_average_precision, cells)
     for capture, one in CUTOFFS:
         truth = one.true_false_calls(capture)
-        cells = told(truth, evaluations, lambda rng, one=one, capture=capture: of_false_calls(capture, one, rng))
-        name = f"false calls at {capture:.0%} capture"
-        yield f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | 0 | {truth:.4f} | {cells} |"
+        cells = told(truth, evaluations, partial(of_false_calls, capture, one))
+        yield line(f"false calls at {capture:.0%} capture", one, truth, cells)
+
+
+def line(name: str, one: Scores, truth: float, cells: str) -> str:
+    return f"| {name} | {one.defects} | {one.boards} | {one.alike:g} | {one.unseen:g} | {truth:.4f} | {cells} |"
+
+
+def speed(rows: int, defects: int, on_a_board: int) -> str:
+    """Processor seconds of all figures of a table in memory."""
+    rng = np.random.default_rng(0)
+    is_defect = rng.permutation(rows) < defects
+    score = (rng.normal(size=rows) + 3.5 * is_defect).astype(np.float32)
+    label, board = np.where(is_defect, "MISSING", "PASS").tolist(), (np.arange(rows) // on_a_board).astype(str).tolist()
+    table = with_scores("simulated", {"label": label, "board": board}, score)
+    started = process_time()
+    found = figures(table, above(score, 2.0), 2.0)
+    return (
+        f"{rows:,} parts, {defects:,} defects, {found.boards:,} boards: {process_time() - started:.1f} s of processor"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=2000, help="simulated ones for each line")
-    for line in lines(parser.parse_args().evaluations):
-        print(line, flush=True)
+    parser.add_argument("--speed", action="store_true", help="only how long a million parts take")
+    given = parser.parse_args()
+    if given.speed:
+        figures(with_scores("warm", {"label": ["PASS", "MISSING"]}, np.float32([0, 1])), np.array([False, True]))
+        print(speed(1_000_000, 1000, 225), speed(1_000_000, 500_000, 20), sep="\n")
+    else:
+        for each in all_lines(given.evaluations):
+            print(each, flush=True)

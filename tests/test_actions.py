@@ -283,6 +283,24 @@ def test_evaluate_measures_what_scikit_learn_measures(spec_of, boards):
         assert sheet.width > 500 and sheet.height > 200
 
 
+def test_evaluate_says_of_boards_and_targets_what_is_proven(spec_of):
+    wish = ["evaluate.cutoff=0", "evaluate.targets.capture=0.5", "evaluate.targets.false_calls_ppm=1"]
+    result = evaluate(spec_of("evaluate", *wish))
+    scored = rows_of(result.folder / "evaluate.csv")
+    written = json.loads((result.folder / "metrics.json").read_text())
+    boards = {row["input_path"].split("/")[0] for row in scored}
+    clean = boards - {row["input_path"].split("/")[0] for row in scored if row["label"] != "PASS"}
+    assert written["boards"] == len(boards) and written["board_source"] == "column board"
+    assert written["false_fails"]["of"] == (len(clean) or len(boards))
+    assert written["escapes_of_parts"]["of"] == len(scored)
+    # every score is above 0, so all is captured and all good parts are false calls
+    assert [one["result"] for one in written["targets"]["findings"]] == [
+        "MET" if written["defects"] >= 10 else "NOT PROVABLE",
+        "NOT MET",
+    ]
+    assert written["targets"]["result"] == result.targets.result == "NOT MET"
+
+
 def test_taos_line_and_records_with_each_share_over_its_own_class(spec_of, caplog):
     with caplog.at_level("INFO", logger="goldenpair"):
         result = evaluate(spec_of("evaluate"))

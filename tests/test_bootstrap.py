@@ -80,8 +80,18 @@ def test_with_too_few_defects_there_is_no_interval():
     drawn = draw_boards(*scores(parts=2000))
     assert false_call_interval(drawn, 166, 0.97) is None
     assert false_call_interval(drawn, 10**9, 1.0) is None
-    found, every = false_call_interval(drawn, 167, 0.97), drawn.false_calls(0.97)
-    assert ((every < found.low).mean(), (every > found.high).mean()) == pytest.approx((0.025, 0.025), abs=0.003)
+    found = false_call_interval(drawn, 167, 0.97)
+    assert (drawn.false_calls(0.97) < found.low).mean() == pytest.approx(0.025, abs=0.003)
+    assert (drawn.false_calls(0.97, 1) > found.high).mean() == pytest.approx(0.025, abs=0.003)
+
+
+def test_a_cutoff_that_captures_one_defect_more():
+    score, is_defect = np.arange(40, dtype=np.float32), np.arange(40) % 4 == 0
+    drawn = draw_boards(score, is_defect, np.zeros(40, int), draws=2)
+    # 10 defects at 0, 4, 8 ...: 0.8 captures those from 8 on, one more from 4 on; there is none below 0
+    assert drawn.false_calls(0.8) == pytest.approx([24 / 30] * 2)
+    assert drawn.false_calls(0.8, 1) == pytest.approx([27 / 30] * 2)
+    assert drawn.false_calls(1.0, 1) == pytest.approx([1.0] * 2)
 
 
 def test_the_interval_of_an_average_precision_is_around_it_and_within_0_and_1():

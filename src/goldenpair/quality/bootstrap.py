@@ -34,9 +34,10 @@ class Drawn:
     good_in_all: NDArray[np.float64]
     """float64 [R]: good parts of the boards that were drawn."""
 
-    def false_calls(self, capture: float) -> NDArray[np.float64]:
-        """float64 [R]: the share of good parts stopped by the highest cutoff with that capture, chosen in each draw."""
-        wanted = np.ceil(capture * self.defects[:, :1] - 1e-9)
+    def false_calls(self, capture: float, further: int = 0) -> NDArray[np.float64]:
+        """float64 [R]: the share of good parts stopped by the highest cutoff with that capture, chosen in each draw, or
+        by one that captures so many defects further."""
+        wanted = np.minimum(np.ceil(capture * self.defects[:, :1] - 1e-9) + further, self.defects[:, :1])
         level = (self.defects >= wanted).sum(axis=1) - 1
         stopped: NDArray[np.float64] = self.good[np.arange(len(level)), level] / self.good_in_all
         return stopped
@@ -76,11 +77,15 @@ def defects_needed(capture: float) -> int | None:
 
 
 def false_call_interval(drawn: Drawn, defects: int, capture: float) -> Interval | None:
-    """Of the share of good parts stopped at a capture: what 95 % of the draws lie between (percentiles)."""
+    """Of the share of good parts stopped at a capture: what 95 % of the draws lie between (percentiles).
+
+    The true cutoff may lie anywhere between the last defect that is captured and the next one, so the upper end is that
+    of cutoffs which capture the next one too.
+    """
     needed = defects_needed(capture)
     if needed is None or defects < needed or not len(drawn.good):
         return None
-    low, high = np.quantile(drawn.false_calls(capture), [0.025, 0.975])
+    low, high = np.quantile(drawn.false_calls(capture), 0.025), np.quantile(drawn.false_calls(capture, 1), 0.975)
     return Interval(float(low), float(high))
 
 
