@@ -299,7 +299,7 @@ def better_goldens(table: PairTable, layout: Layout, progress: Progress | None =
         own = distance[np.arange(len(rows)), np.searchsorted(ids, parts.golden_id[rows])]
         nearest = distance.argmin(axis=1)
         least = distance.min(axis=1)
-        known = goldens.any(axis=1)[np.searchsorted(ids, parts.golden_id[rows])]
+        known = (np.abs(goldens).sum(axis=1) > 0)[np.searchsorted(ids, parts.golden_id[rows])]
         for i in np.flatnonzero(known & (own > _UNLIKE) & (least < _HALF * own)).tolist():
             other = int(first[nearest[i]])
             found.append(BetterGolden(int(rows[i]), float(own[i]), other, float(least[i])))
