@@ -6,7 +6,7 @@ from PIL import Image
 
 from goldenpair.data.table import Layout, PairTable, read_table
 from goldenpair.quality.scored import ScoredTable, with_scores
-from goldenpair.quality.suspects import MOST, odd_goldens, suspect_labels, without_rows
+from goldenpair.quality.suspects import MOST, better_goldens, odd_goldens, suspect_labels, without_rows
 
 
 def scored(score, bad, labels=None) -> ScoredTable:
@@ -229,3 +229,47 @@ def test_on_real_boards(real_data):
     found = odd_goldens(table, Layout(("WhiteLight",), 128, 128, 1, 1, ".jpg"))
     assert [one.path[-18:-15] for one in found.listed] == ["ED2", "D1P"]
     assert (found.found, found.pictures, found.not_judged) == (2, 305, 0)
+
+
+def swapped(folder, lights=()) -> Set:
+    """Parts R1 and U1 that look otherwise, on boards of which the second has their goldens swapped."""
+    made = Set(folder, boards=3, names=("R1", "U1"), lights=lights)
+    rng = np.random.default_rng(4)
+    for board in range(3):
+        names = ("U1", "R1") if board == 1 else ("R1", "U1")
+        for light in lights or ("",):
+            look = np.random.default_rng(7).normal(120, 50, (SIZE, SIZE, 3))
+            made.write(f"b{board}", "U1", look + rng.normal(0, 3, look.shape), light)
+            made.write(f"golden/b{board}", names[0], part(rng), light)
+            made.write(f"golden/b{board}", names[1], look + rng.normal(0, 3, look.shape), light)
+    return made
+
+
+@pytest.mark.parametrize("lights", [(), ("White", "Low")])
+def test_swapped_goldens_are_found(tmp_path, lights):
+    made = swapped(tmp_path, lights)
+    found = better_goldens(made.table, made.layout)
+    assert (found.found, found.samples) == (2, 6)
+    assert {one.row for one in found.listed} == {2, 3}  # R1 and U1 of the second board
+    for one in found.listed:
+        assert one.other_distance < 0.5 * one.distance
+        # the golden of another U1 for U1, or the one that stands under the other name
+        assert one.other_row in ({1, 5, 2} if one.row == 3 else {0, 4, 3})
+
+
+def test_defects_have_a_right_to_differ(tmp_path):
+    made = swapped(tmp_path)
+    made.rows = [(a, b, "OPEN" if a == "b1" else label, name) for a, b, label, name in made.rows]
+    found = better_goldens(made.table, made.layout)
+    assert (found.found, found.samples) == (0, 4)
+
+
+def test_goldens_that_fit(tmp_path):
+    made = Set(tmp_path)
+    assert better_goldens(made.table, made.layout).found == 0
+
+
+def test_a_golden_that_cannot_be_read_is_left_to_others(tmp_path):
+    made = swapped(tmp_path)
+    (tmp_path / "golden" / "b1" / "R1.png").write_bytes(b"nothing")
+    assert {one.row for one in better_goldens(made.table, made.layout).listed} == {3}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
+from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
 
 
 def saved(tmp_path, name, pixels):
@@ -62,3 +62,22 @@ def test_brightness_does_not_count():
 def test_flat_pictures_are_like_nothing():
     grey = 100 + np.random.default_rng(0).normal(0, 1, (1, SIDE, SIDE)).astype(np.float32)
     assert not Thumbnails(grey, [""], {}).normalised().any()
+
+
+def test_parts_of_several_lights_are_one_vector():
+    grey = np.random.default_rng(0).random((4, SIDE, SIDE)).astype(np.float32) * 200
+    grey[3] = 100
+    flat = Thumbnails(grey, [""] * 4, {}).normalised()
+    vectors = part_vectors(flat, np.array([[0, 1], [0, 2], [0, 3]]))
+    assert vectors.shape == (3, 2 * SIDE * SIDE)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 1, 0], atol=1e-6)  # the last has a flat picture
+    assert float(vectors[0] @ vectors[1]) == pytest.approx((1 + float(flat[1] @ flat[2])) / 2, abs=1e-5)
+    assert part_vectors(flat, np.empty((0, 2), np.int64)).shape == (0, 2 * SIDE * SIDE)
+
+
+def test_distances_are_those_of_the_vectors():
+    vectors = np.random.default_rng(0).normal(size=(2, 50)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    wanted = np.linalg.norm(vectors[0] - vectors[1])
+    assert distances(vectors @ vectors.T)[0, 1] == pytest.approx(wanted, abs=1e-5)
+    assert (distances(np.array([1.0, 1.0000001, 0.0, -1.0], np.float32)) == np.sqrt([0, 0, 2, 4]).astype("f4")).all()

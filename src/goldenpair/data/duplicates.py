@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldenpair.data.boards import boards_of
 from goldenpair.data.table import Layout, PairTable, PartPictures, part_pictures
-from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
+from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
 from goldenpair.progress import Progress
 
 MOST = 20
@@ -82,15 +82,15 @@ def duplicates(tables: Mapping[str, PairTable], layout: Layout, progress: Progre
     numbers: dict[str, int] = {}
     splits = [_split(name, table, part_pictures(table, layout), numbers) for name, table in tables.items()]
     small = thumbnails(list(numbers), progress)
-    whole = _Whole(small)
-    threshold = _threshold(splits, whole)
+    flat = small.normalised()
+    threshold = _threshold(splits, flat)
     same: list[Twin] = []
     near: list[Twin] = []
     for first, second in combinations(splits, 2):
         found = _same(second, second.samples, second.rows, first, first.samples, first.rows, small)
         same += found
         if threshold is not None:
-            near += _near(second, first, {twin.row for twin in found}, whole, threshold)
+            near += _near(second, first, {twin.row for twin in found}, flat, threshold)
     golden_samples = [
         twin
         for split in splits
@@ -127,40 +127,20 @@ def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, 
     return _Split(name, rows, samples, first // golden.shape[1], goldens, pairs)
 
 
-class _Whole:
-    """Parts as vectors: the thumbnails of all lights, normalised, length 1; zeros where one is flat or unreadable."""
-
-    def __init__(self, small: Thumbnails):
-        self._flat = small.normalised()
-
-    def of(self, pictures: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [n, L * SIDE * SIDE] of int64 [n, L]."""
-        found = self._flat[pictures]
-        found[(np.abs(found).sum(axis=2) == 0).any(axis=1)] = 0
-        flat: NDArray[np.float32] = found.reshape(len(pictures), pictures.shape[1] * SIDE * SIDE) / np.sqrt(
-            pictures.shape[1]
-        )
-        return flat
-
-    def plain(self, pictures: NDArray[np.int64]) -> bool:
-        """Whether a part shows hardly more than one straight edge; such pictures are alike by chance."""
-        strength = np.linalg.svd(self._flat[pictures].reshape(-1, SIDE, SIDE), compute_uv=False) ** 2
-        return bool((1 - strength[:, 0] / np.maximum(strength.sum(axis=1), 1e-9) < _PLAIN).all())
+def _is_plain(flat: NDArray[np.float32]) -> bool:
+    """Whether normalised pictures, float32 [L, SIDE * SIDE], show hardly more than one straight edge each; such ones
+    are alike by chance."""
+    strength = np.linalg.svd(flat.reshape(-1, SIDE, SIDE), compute_uv=False) ** 2
+    return bool((1 - strength[:, 0] / np.maximum(strength.sum(axis=1), 1e-9) < _PLAIN).all())
 
 
-def _distance(correlation: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of vectors of length 1: 0 for equal ones, 1.41 for such that have nothing to do with each other."""
-    found: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * correlation, 0))
-    return found
-
-
-def _threshold(splits: Sequence[_Split], whole: _Whole) -> float | None:
+def _threshold(splits: Sequence[_Split], flat: NDArray[np.float32]) -> float | None:
     pairs = np.concatenate([split.good for split in splits]) if splits else np.empty((0, 2, 1), np.int64)
-    sample, golden = whole.of(pairs[:, 0]), whole.of(pairs[:, 1])
+    sample, golden = part_vectors(flat, pairs[:, 0]), part_vectors(flat, pairs[:, 1])
     told = sample.any(axis=1) & golden.any(axis=1)
     if not told.any():
         return None
-    usual = float(np.median(_distance((sample[told] * golden[told]).sum(axis=1))))
+    usual = float(np.median(distances((sample[told] * golden[told]).sum(axis=1))))
     return min(_CLOSE * usual, _LARGEST)
 
 
@@ -185,21 +165,21 @@ def _same(
     return found
 
 
-def _near(split: _Split, other: _Split, known: set[int], whole: _Whole, threshold: float) -> list[Twin]:
+def _near(split: _Split, other: _Split, known: set[int], flat: NDArray[np.float32], threshold: float) -> list[Twin]:
     if len(other.rows) < _NEIGHBOURS:
         return []
-    others = whole.of(other.samples)
+    others = part_vectors(flat, other.samples)
     found = []
     for start in range(0, len(split.rows), _CHUNK):
         pictures = split.samples[start : start + _CHUNK]
-        distance = _distance(whole.of(pictures) @ others.T)
+        distance = distances(part_vectors(flat, pictures) @ others.T)
         nearest = distance.argmin(axis=1)
         least = distance[np.arange(len(pictures)), nearest]
         fifth = np.partition(distance, _NEIGHBOURS - 1, axis=1)[:, _NEIGHBOURS - 1]
         for i in np.flatnonzero((least < threshold) & (least < _ALONE * fifth)).tolist():
             row, like = int(split.rows[start + i]), int(nearest[i])
             itself = np.array_equal(pictures[i], other.samples[like])
-            if row not in known and not itself and not whole.plain(pictures[i]):
+            if row not in known and not itself and not _is_plain(flat[pictures[i]]):
                 found.append(Twin(split.name, row, other.name, int(other.rows[like]), float(least[i])))
     return found
 

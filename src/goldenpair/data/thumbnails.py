@@ -63,3 +63,20 @@ def thumbnails(paths: Sequence[str], progress: Progress | None = None) -> Thumbn
         if progress:
             progress(min(start + _STEP, len(paths)), len(paths))
     return Thumbnails(grey, digest, errors)
+
+
+def part_vectors(normalised: NDArray[np.float32], pictures: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 [n, L * SIDE * SIDE] of length 1 for parts with L pictures each, int64 [n, L], all lights together.
+
+    Zeros where a picture of a part is flat or could not be read.
+    """
+    found = normalised[pictures]
+    found[(np.abs(found).sum(axis=2) == 0).any(axis=1)] = 0
+    flat: NDArray[np.float32] = found.reshape(len(pictures), pictures.shape[1] * SIDE * SIDE)
+    return flat / np.float32(np.sqrt(pictures.shape[1]))
+
+
+def distances(correlation: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of vectors of length 1: 0 for equal ones, 1.41 for such that have nothing to do with each other."""
+    found: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * correlation, 0))
+    return found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldenpair.data.goldens import evenly
 from goldenpair.data.table import Layout, PairTable, part_pictures
-from goldenpair.data.thumbnails import SIDE, Thumbnails, thumbnails
+from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
 from goldenpair.progress import Progress
 from goldenpair.quality.scored import ScoredTable
 
@@ -27,6 +27,7 @@ _UNLIKE = 0.5  # distance of thumbnails of deviation 1, below which even the far
 _LEAST_SPREAD = 0.1  # of their distances' median: siblings that are all but equal make no difference odd
 _HALF = 0.5
 _MISFRAMED, _EXPLAINED = 3, 0.6  # pixels of a thumbnail, 10 % of the crop; what is left of the distance then
+_CHUNK = 1024
 _LETTERS = re.compile(r"[A-Za-z]+")
 
 
@@ -248,6 +249,59 @@ def _shifted(flat: NDArray[np.float32], usual: NDArray[np.float32], distance: fl
             left = float(np.sqrt(((here - there) ** 2).mean()))
             if left < best:
                 best, dx, dy = left, right, down
-    if best > _EXPLAINED * distance or max(abs(dx), abs(dy)) < _MISFRAMED:
+    moved = max(abs(dx), abs(dy))
+    if best > _EXPLAINED * distance or not _MISFRAMED <= moved < reach:  # at the end of the reach it is anything
         return ""
     return f"misframed: {dx / SIDE:+.0%} to the right, {dy / SIDE:+.0%} down"
+
+
+@dataclass(frozen=True)
+class BetterGolden:
+    """A good sample (`row`) that resembles the golden of `other_row` much more than its own; distances of thumbnails
+    from 0 for equal ones to 1.41 for such that have nothing in common."""
+
+    row: int
+    distance: float
+    other_row: int
+    other_distance: float
+
+
+@dataclass(frozen=True)
+class BetterGoldens:
+    """The first MOST, those with the largest gain first; how many there are, of how many good samples."""
+
+    listed: tuple[BetterGolden, ...]
+    found: int
+    samples: int
+
+
+def better_goldens(table: PairTable, layout: Layout, progress: Progress | None = None) -> BetterGoldens:
+    """Good samples that are unlike their golden and at most half as far from another one of the table.
+
+    Goldens may be swapped, or there is a second make of the part. Of several goldens of a sample the first counts;
+    a sample whose golden is flat or cannot be read is compared with none.
+    """
+    parts = part_pictures(table, layout)
+    used = np.unique(
+        np.concatenate([parts.sample.reshape(-1), parts.chosen[np.unique(parts.golden_id), 0].reshape(-1)])
+    )
+    place = np.zeros(len(parts.paths), np.int64)
+    place[used] = np.arange(len(used))
+    flat = thumbnails([parts.paths[picture] for picture in used.tolist()], progress).normalised()
+    golden_of_row = place[parts.chosen[parts.golden_id, 0]]
+    ids, first = np.unique(parts.golden_id, return_index=True)
+    goldens = part_vectors(flat, golden_of_row[first])
+    good = np.flatnonzero(~table.is_defect)
+    found = []
+    for start in range(0, len(good), _CHUNK):
+        rows = good[start : start + _CHUNK]
+        distance = distances(part_vectors(flat, place[parts.sample[rows]]) @ goldens.T)
+        own = distance[np.arange(len(rows)), np.searchsorted(ids, parts.golden_id[rows])]
+        nearest = distance.argmin(axis=1)
+        least = distance.min(axis=1)
+        known = (np.abs(goldens).sum(axis=1) > 0)[np.searchsorted(ids, parts.golden_id[rows])]
+        for i in np.flatnonzero(known & (own > _UNLIKE) & (least < _HALF * own)).tolist():
+            other = int(first[nearest[i]])
+            found.append(BetterGolden(int(rows[i]), float(own[i]), other, float(least[i])))
+    found.sort(key=lambda one: one.other_distance - one.distance)
+    return BetterGoldens(tuple(found[:MOST]), len(found), len(good))
