@@ -103,7 +103,7 @@ def one_run(data: Path, out: Path, name: str, seed: int, network: str) -> list[d
     found = []
     for tested, split in SETS[name].tests:
         metrics = evaluate(spec_of(data, folder, name, tested, split, seed, network)).metrics
-        rates = {f"fpr{at.target * 100:.0f}": at.point.false_calls.value for at in metrics.at_capture if at.point}
+        rates = {f"fpr{at.target * 100:g}": at.point.false_calls.value for at in metrics.at_capture if at.point}
         line = {"set": name, "tested": f"{tested} {split}", "seed": seed, "network": network}
         counts = {"n": metrics.parts, "defects": metrics.defects}
         found.append({**line, **counts, "auroc": metrics.auroc, "ap": metrics.average_precision, **rates})

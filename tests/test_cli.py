@@ -12,14 +12,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from goldenpair import __version__, actions, cli
+from goldenpair import Policy, __version__, actions, cli
 from goldenpair.actions import EvaluateResult
 from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError
-from goldenpair.metrics import measure
+from goldenpair.quality.figures import figures
 from goldenpair.specs.common import Cache
 from goldenpair.specs.load import default_spec, load_spec
 from goldenpair.specs.schema import schema_text, template
+from scored_tables import scored_table
 
 OI = "optical_inspection"
 ACTIONS = ["train", "evaluate", "inference"]
@@ -173,8 +174,12 @@ def test_done(action, spec_file, ran, capsys, monkeypatch):
     monkeypatch.setattr("goldenpair.report.kpi_table", lambda _: "KPI")
     monkeypatch.setattr("goldenpair.report.cutoff_table", lambda _: "CUTOFFS")
     if action == "evaluate":
-        metrics = measure(np.array([0.1, 0.9], np.float32), np.array([False, True]), 0.5)
-        monkeypatch.setattr(actions, action, lambda spec: ran.append(spec) or EvaluateResult(Path(), metrics, {}))
+        metrics = figures(scored_table([0.1, 0.9], [False, True]), np.array([False, True]), 0.5)
+        monkeypatch.setattr(
+            actions,
+            action,
+            lambda spec: ran.append(spec) or EvaluateResult(Path(), metrics, {}, Policy.of_cutoff(0.5, "test")),
+        )
     assert cli.main([OI, action, "-e", str(spec_file)]) == 0
     out, err = capsys.readouterr()
     assert last_line(out) == "Execution status: PASS"

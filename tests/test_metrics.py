@@ -2,19 +2,21 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, binom, t
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
 from goldenpair.metrics import (
-    CARD_CUTOFFS,
-    PROBABILITY_CUTOFFS,
+    Interval,
     Rate,
     TaoMetrics,
+    WorkingPoint,
     cutoff_for_capture,
     false_alarm_rate,
-    measure,
+    lower_bound,
+    percent,
     ranking,
     short,
+    upper_bound,
     working_point,
 )
 
@@ -64,6 +66,110 @@ def test_a_rate_says_its_counts():
     rate = Rate.measured(1, 4)
     assert str(rate).startswith("25.00% (1 of 4; 95 %:")
     assert rate.ppm == 250_000
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 37), (1, 37), (36, 37), (37, 37), (205, 21111)])
+def test_one_sided_bounds_against_the_definition(count, of):
+    """At the bound the count is just as improbable as it says."""
+    low, high = lower_bound(count, of, 0.95), upper_bound(count, of, 0.95)
+    assert low == 0 if count == 0 else binom.sf(count - 1, of, low) == pytest.approx(0.05)
+    assert high == 1 if count == of else binom.cdf(count, of, high) == pytest.approx(0.05)
+
+
+# NVIDIA's published points, counts rebuilt from the rates: capture, false calls, per 1000 parts, share that is real
+CARDS = [
+    ("SiameseOI at 0.3", 37, 205, (0.905, 1), (0.0084, 0.0111), 11.4, 0.15),
+    ("SiameseOI at 0.5", 36, 23, (0.858, 0.999), (0.0007, 0.0016), 2.8, 0.61),
+    ("ChangeNet at 0.03", 36, 63, (0.858, 0.999), (0.0023, 0.0038), 4.7, 0.36),
+]
+
+
+@pytest.mark.parametrize(("_", "found", "stopped", "of_capture", "of_false_calls", "flags", "real"), CARDS)
+def test_what_the_model_cards_prove(_, found, stopped, of_capture, of_false_calls, flags, real):
+    is_defect = np.arange(21148) < 37
+    flag = (np.arange(21148) < found) | (np.arange(21148) >= 21148 - stopped)
+    point = WorkingPoint.of(flag, is_defect, None)
+    assert (point.capture.of, point.false_calls.of) == (37, 21111)
+    assert (point.capture.low, point.capture.high) == pytest.approx(of_capture, abs=5e-4)
+    assert (point.false_calls.low, point.false_calls.high) == pytest.approx(of_false_calls, abs=5e-5)
+    assert 1000 * flag.mean() == pytest.approx(flags, abs=0.05)
+    assert Rate.by_board(is_defect, flag).value == pytest.approx(real, abs=0.005)
+
+
+def korn_graubard(count: np.ndarray, of: np.ndarray) -> tuple[float, float, float]:
+    """As Korn and Graubard (1998) write it, in the terms of their paper: v of a ratio, design effect, adjusted n."""
+    boards, parts = len(of), of.sum()
+    p = count.sum() / parts
+    v = boards / (boards - 1) * sum((c - p * n) ** 2 for c, n in zip(count, of, strict=True)) / parts**2
+    design_effect = v / (p * (1 - p) / parts)
+    adjusted = parts / design_effect * (t.ppf(0.975, parts - 1) / t.ppf(0.975, boards - 1)) ** 2
+    n, x = min(parts, adjusted), p * min(parts, adjusted)
+    return beta.ppf(0.025, x, n - x + 1), beta.ppf(0.975, x + 1, n - x), n
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_interval_by_board_is_korn_and_graubards(seed):
+    rng = np.random.default_rng(seed)
+    of = rng.integers(20, 60, 25)
+    count = rng.binomial(of, rng.beta(0.5, 5, 25))
+    board = np.repeat(np.arange(25), of)
+    flag = np.concatenate([np.arange(n) < c for c, n in zip(count, of, strict=True)])
+    rate = Rate.by_board(flag, np.ones(len(flag), bool), board)
+    low, high, effective = korn_graubard(count, of)
+    # they compare with Student's t for all parts, here the normal distribution stands for so many
+    assert rate.boards.effective == pytest.approx(effective, rel=0.01)
+    assert (rate.boards.low, rate.boards.high) == pytest.approx((low, high), rel=0.01)
+    assert rate.boards.low < rate.low and rate.high < rate.boards.high
+
+
+def test_boards_without_such_parts_do_not_count():
+    """The rows of board 1 are of the other class; what they say of it is not asked."""
+    counted = np.array([1, 0, 1, 1, 0, 0, 1, 0], bool)
+    among = np.array([1, 1, 0, 0, 0, 1, 1, 1], bool)
+    board = np.array([0, 0, 1, 1, 1, 2, 2, 2])
+    assert Rate.by_board(counted, among, board) == Rate.by_board(counted[among], among[among], board[among])
+
+
+@pytest.mark.parametrize("count", [0, 6])
+def test_where_nothing_or_everything_counts_boards_tell_nothing(count):
+    counted = np.arange(6) < count
+    assert Rate.by_board(counted, np.ones(6, bool), np.arange(6) % 3) == Rate.measured(count, 6)
+
+
+def test_of_one_board_nothing_is_said():
+    assert Rate.by_board(np.arange(6) < 2, np.ones(6, bool), np.zeros(6, int)).boards is None
+
+
+def test_boards_that_do_not_differ_leave_the_exact_interval():
+    """Also where they differ less than chance has it: the interval never claims more than the exact one."""
+    rate = Rate.by_board(np.arange(40) % 10 < 3, np.ones(40, bool), np.arange(40) // 10)
+    assert rate.boards == Interval(pytest.approx(rate.low), pytest.approx(rate.high), 40)
+
+
+def test_intervals_by_board_hold_where_exact_ones_do_not():
+    """A third of benchmarks/intervals.py, small: 300 times 40 boards of 60 parts, each with a rate of its own."""
+    rng, held = np.random.default_rng(0), np.zeros(2)
+    board, everything = np.repeat(np.arange(40), 60), np.ones(2400, bool)
+    for _ in range(300):
+        rate = Rate.by_board(rng.random(2400) < rng.beta(0.5, 4.5, 40)[board], everything, board)
+        held += [rate.low <= 0.1 <= rate.high, rate.boards.low <= 0.1 <= rate.boards.high]
+    assert held[0] / 300 < 0.7 and 0.91 < held[1] / 300 < 0.98
+
+
+@pytest.mark.parametrize(
+    ("share", "ends", "said"),
+    [
+        (0.25, (), "25.00%"),
+        (0, (), "0.00%"),
+        (1, (), "100.00%"),
+        (1 / 21148, (), "0.0047%"),  # of which older reports make 0.0
+        (21147 / 21148, (), "99.9953%"),
+        (1 / 21148, (0.0000012, 0.000263), "0.0001% to 0.0263%"),
+        (0.5, (0.00001, 0.99999), "0.00% to 100.00%"),
+    ],
+)
+def test_one_part_in_many_does_not_vanish(share, ends, said):
+    assert percent(share, *ends) == said
 
 
 SCORE = np.array([0.1, 0.5, 0.5, 0.9, 0.2, 0.5, 0.7, 2.0], np.float32)
@@ -160,49 +266,11 @@ def test_ranking_is_scikit_learns_and_counts_pairs(apart):
     assert precision == pytest.approx(average_precision_score(is_defect, score))
 
 
-@pytest.mark.parametrize("defective", [False, True])
-def test_one_class_alone_has_no_ranking(defective):
-    metrics = measure(np.array([0.1, 3.0], np.float32), np.full(2, defective), 2.0)
-    assert (metrics.auroc, metrics.average_precision) == (None, None)
-    assert (metrics.point.capture.value is None) is not defective
-    assert (metrics.point.false_calls.value is None) is defective
-    assert [at.point is None for at in metrics.at_capture] == [not defective] * 3
-
-
-@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
-def test_rows_without_a_finite_score_are_errors_and_nothing_else(lost):
-    score, is_defect = scores()
-    whole = measure(score, is_defect, 1.0)
-    hurt = measure(np.append(score, np.float32([lost] * 3)), np.append(is_defect, [True, False, True]), 1.0)
-    assert hurt.errors == 3 and hurt.parts == whole.parts + 3
-    assert (hurt.defects, hurt.good) == (whole.defects, whole.good)
-    assert (hurt.point, hurt.table, hurt.auroc) == (whole.point, whole.table, whole.auroc)
-
-
-def test_nothing_but_errors_is_measured_without_failing():
-    metrics = measure(np.full(3, np.nan, np.float32), np.array([True, False, True]), 1.0)
-    assert (metrics.parts, metrics.errors, metrics.good, metrics.defects) == (3, 3, 0, 0)
-    assert metrics.point.accuracy.value is None and metrics.auroc is None
-
-
-def test_measure_has_the_table_of_the_card_and_the_captures():
-    score, is_defect = scores(apart=0.5)
-    metrics = measure(score, is_defect, 0.8)
-    assert metrics.parts == 260 and metrics.defects == 60 and metrics.good == 200 and metrics.errors == 0
-    assert metrics.point == working_point(score, is_defect, 0.8)
-    assert [point.cutoff for point in metrics.table] == list(CARD_CUTOFFS) and {0.3, 0.5} <= set(CARD_CUTOFFS)
-    assert all(0 < one < 1 for one in PROBABILITY_CUTOFFS) and list(PROBABILITY_CUTOFFS) == sorted(PROBABILITY_CUTOFFS)
-    assert [at.target for at in metrics.at_capture] == [1.0, 0.99, 0.97]
-    for at, needed in zip(metrics.at_capture, (60, 60, 59), strict=True):  # 59.4 and 58.2 of 60, upwards
-        assert at.point is not None and at.point.capture.count == needed
-        assert at.point.false_calls.value == pytest.approx(false_alarm_rate(score, is_defect, at.target))
-
-
 def test_taos_percent_are_over_their_own_class():
     """3 of 10 good parts and 1 of 4 defects go wrong: TAO 7.3 says 30 and 25 %, older ones 3/14 and 1/14."""
     score = np.array([0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 0, 3, 3, 3], np.float32)
     is_defect = np.arange(14) >= 10
-    tao = measure(score, is_defect, 2.0).tao
+    tao = TaoMetrics.of(working_point(score, is_defect, 2.0))
     assert tao.test_fpr == pytest.approx(30) and tao.test_fnr == pytest.approx(25)
     assert tao.defect_acc == pytest.approx(75) and tao.test_acc == pytest.approx(100 * 10 / 14)
 
@@ -211,35 +279,6 @@ def test_taos_percent_of_an_empty_class_are_0():
     good = TaoMetrics.of(working_point(np.float32([0, 3]), np.array([False, False]), 2.0))
     assert (good.test_acc, good.test_fpr, good.test_fnr, good.defect_acc) == (50, 50, 0, 0)
     assert TaoMetrics.of(working_point(np.float32([]), np.array([], bool), 2.0)) == TaoMetrics(0, 0, 0, 0)
-
-
-def test_as_dict_is_plain_json_with_ppm_beside_every_rate():
-    score, is_defect = scores(apart=0.2)
-    plain = measure(score, is_defect, 0.8).as_dict()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    rates = 0
-
-    def check(value):
-        nonlocal rates
-        if isinstance(value, dict):
-            if "value" in value:
-                rates += 1
-                assert value["ppm"] == pytest.approx(1e6 * value["count"] / value["of"])
-            for inner in value.values():
-                check(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                check(inner)
-
-    check(plain)
-    assert rates == 4 * (1 + 3 + len(CARD_CUTOFFS))
-
-
-def test_as_dict_of_one_class_is_plain_json_too():
-    plain = measure(np.float32([0.1, 0.2]), np.zeros(2, bool), 2.0).as_dict()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["point"]["capture"] == {"value": None, "count": 0, "of": 0, "low": None, "high": None, "ppm": None}
-    assert plain["at_capture"][0]["point"] is None
 
 
 @pytest.mark.parametrize(

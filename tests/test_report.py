@@ -9,8 +9,10 @@ from PIL import Image
 from rich.console import Console
 
 from goldenpair.data.packs import Contents, PackInfo
-from goldenpair.metrics import measure
+from goldenpair.metrics import above
 from goldenpair.pixels import Confusion, PixelMetrics
+from goldenpair.quality.figures import figures
+from goldenpair.quality.targets import Targets, judge
 from goldenpair.report import (
     SheetRow,
     cache_table,
@@ -20,7 +22,9 @@ from goldenpair.report import (
     outcome,
     pixel_table,
     rows_worth_seeing,
+    target_table,
 )
+from scored_tables import scored_table
 
 
 def printed(table) -> str:
@@ -146,10 +150,15 @@ def test_the_sheet_replaces_an_old_one_and_leaves_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
+def measured(score, is_defect, board=None):
+    table = scored_table(score, is_defect, board)
+    return figures(table, above(table.score, 1.0), 1.0)
+
+
 def metrics_by_hand(**changes):
     """4 good parts and 4 defects at cutoff 1: 3 captured, 1 false call; all captured at the price of 2."""
     score = np.float32([0.1, 0.2, 0.5, 1.5, 0.4, 2, 3, 4])
-    return measure(changes.get("score", score), changes.get("defect", np.arange(8) >= 4), 1.0)
+    return measured(changes.get("score", score), changes.get("defect", np.arange(8) >= 4))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +172,7 @@ def metrics_by_hand(**changes):
 )
 def test_the_outcome_in_a_line(score, defects, said):
     score = np.float32(score)
-    assert outcome(measure(score, np.arange(len(score)) >= len(score) - defects, 1.0)) == said
+    assert outcome(measured(score, np.arange(len(score)) >= len(score) - defects)) == said
 
 
 def cells(table) -> dict[str, list[str]]:
@@ -183,9 +192,43 @@ def test_the_kpi_table_has_the_counts_behind_each_share():
     assert "ERROR" not in printed(kpi_table(metrics_by_hand()))
 
 
+def test_the_kpi_table_has_intervals_by_board_and_drops_the_lowest_defects():
+    rng = np.random.default_rng(0)
+    board = np.repeat(np.arange(30), 100)
+    is_defect = np.arange(3000) % 50 == 0
+    score = rng.normal(-1.5, 0.7, 30)[board] + rng.normal(size=3000) + 4 * is_defect
+    metrics = measured(score, is_defect, board)
+    found, point = cells(kpi_table(metrics)), metrics.point
+    low, high = (100 * one for one in (point.false_calls.boards.low, point.false_calls.boards.high))
+    assert found["false calls"][-1] == f"{low:.2f}% to {high:.2f}%" != found["false calls"][-2]
+    assert found["boards with a false call"][2] == f"{metrics.false_fails.count} of 30"
+    dropped = metrics.at_capture[0].dropped
+    for name, one in zip(
+        ("lowest defect", "2 lowest defects", "3 lowest defects", "5 lowest defects"), dropped, strict=True
+    ):
+        assert found[f"without the {name}"][3] == f"{one.false_calls.count} of 2940"
+    assert found["AUROC"][-1] == f"{metrics.auroc_boards.low:.4f} to {metrics.auroc_boards.high:.4f}"
+    assert "30 boards (column board)" in printed(kpi_table(metrics))
+    assert max(map(len, printed(kpi_table(metrics)).splitlines())) <= 120
+
+
+def test_an_escape_of_many_parts_does_not_vanish_from_the_table():
+    """Older reports make 0.0 of it."""
+    is_defect = np.arange(21148) < 37
+    found = cells(kpi_table(measured(np.where(is_defect & (np.arange(21148) > 0), 2, 0), is_defect)))
+    assert found["escapes, of all parts"] == ["1", "0.0047%", "47", "1 of 21148", "0.0001% to 0.0263%"]
+
+
+def test_the_table_of_targets():
+    found = judge(metrics_by_hand(), Targets(capture=0.9, false_calls_ppm=1000))
+    text = " ".join(printed(target_table(found)).split())
+    assert "Targets: NOT MET" in text and "capture at least 90 % NOT PROVABLE 3 of 4:" in text
+    assert "false calls at most 1000 ppm of good parts NOT MET 1 of 4:" in text
+
+
 def test_the_kpi_table_says_what_cannot_be_measured_and_what_has_no_score():
     found = cells(kpi_table(metrics_by_hand(score=np.float32([0, 1, np.nan]), defect=np.zeros(3, bool))))
-    assert "3 parts: 2 good, 0 defective and 1 without a score" in found
+    assert "3 parts: 2 good, 0 defective, 1 without a score" in found
     assert found["capture"] == found["escapes"] == ["1", "-", "0 of 0"]
     assert found["false calls"][:4] == ["1", "0.00%", "0", "0 of 2"]
     assert [found[f"false calls at {share}% capture"] for share in (100, 99, 97)] == [["-", "no defects"]] * 3
@@ -197,7 +240,7 @@ def test_the_kpi_table_says_what_cannot_be_measured_and_what_has_no_score():
 def test_a_cutoff_read_off_the_table_does_what_the_table_says(seed):
     """Rounded upwards it would let the very defect escape that it was chosen for."""
     score, is_defect = np.random.default_rng(seed).random(40).astype(np.float32), np.arange(40) >= 30
-    found = cells(kpi_table(measure(score, is_defect, 1.0)))
+    found = cells(kpi_table(measured(score, is_defect)))
     cutoff = float(found["false calls at 100% capture"][0])
     assert (score[is_defect] > cutoff).all()
 

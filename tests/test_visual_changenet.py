@@ -274,6 +274,7 @@ OURS = {
     *(f"dataset.{task}.cache.{name}" for task in ("classify", "segment") for name in ("enable", "dir", "limit_gb")),
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
     "evaluate.cutoff",
+    *(f"evaluate.targets.{name}" for name in ("capture", "escapes_ppm", "false_calls_ppm")),
     "inference.cutoff",
     "evaluate.policy",
     "inference.policy",

@@ -22,10 +22,13 @@ from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
-from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS, Metrics, measure
+from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS
 from goldenpair.progress import progress_bar
 from goldenpair.quality.decided import decided
+from goldenpair.quality.figures import Figures, figures
 from goldenpair.quality.policy import VERDICTS, Policy
+from goldenpair.quality.scored import with_scores
+from goldenpair.quality.targets import Findings, Targets, judge
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
@@ -59,13 +62,15 @@ class TrainResult:
 @dataclass(frozen=True)
 class EvaluateResult:
     folder: Path
-    metrics: Metrics
+    metrics: Figures
     errors: Mapping[int, str]
     """Why a row of the table has no score."""
     policy: Policy
     """What decided; its `marks` belong to every figure."""
     pixels: "PixelMetrics | None" = None
     """Figures of the pixels, of a network that segments."""
+    targets: Findings = Findings(())
+    """Whether what `evaluate.targets` asks for is proven."""
 
 
 @dataclass(frozen=True)
@@ -135,18 +140,22 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
-        policy = _for_report(inspector.policy, table, spec.evaluate.policy_forced)
+        policy = inspector.policy.for_report(table.cells, table.source, forced=spec.evaluate.policy_forced)
+        for mark in policy.marks:
+            log.warning("The policy is %s: the figures flatter.", mark)
         maps = _class_maps(run, table)
-        verdicts, cutoff = _inspect(inspector, run, table, maps), inspector.cutoff
+        verdicts = _inspect(inspector, run, table, maps)
+        cutoff = None if policy.types else policy.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
         decision = policy.decide(score, policy.kinds_of(table.cells, table.source))
-        metrics = measure(score, table.is_defect, cutoff, others, decision.stopped)
-        tao = metrics.tao
+        metrics = figures(with_scores(table.source, table.cells, score), decision.stopped, cutoff, others)
+        of_targets, tao = spec.evaluate.targets, metrics.tao
+        found = judge(metrics, Targets(of_targets.capture, of_targets.escapes_ppm, of_targets.false_calls_ppm))
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
-            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {cutoff}"
+            f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {policy.cutoff}"
         )
         pixels = maps.pixels if maps else None
         run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(tao))
@@ -158,21 +167,25 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
                 return files.enter_context(whole_file(run.folder / name))
 
             of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
-            of_policy = {"policy": decided(policy, decision, score, table.is_defect)}
-            text = json.dumps({**metrics.as_dict(), **of_policy, **of_pixels, "error_list": listed}, indent=1)
-            new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
+            told = {
+                **metrics.as_dict(),
+                "policy": decided(policy, decision, score, table.is_defect),
+                "targets": found.as_dict(),
+                **of_pixels,
+                "error_list": listed,
+            }
+            new("metrics.json").write_text(json.dumps(told, indent=1), encoding="utf-8", newline="\n")
             from goldenpair.report import evaluation_sheet, outcome
 
             marked = {"policy_mark": ["; ".join(policy.marks)] * len(table)} if policy.marks else {}
             write_verdicts(new("evaluate.csv"), table, verdicts, {**(maps.columns if maps else {}), **marked})
-            title = "; ".join([outcome(metrics), *policy.marks])
-            sheet = new("contact_sheet.png")
+            sheet, title = new("contact_sheet.png"), "; ".join([outcome(metrics), *policy.marks])
             if maps:
                 maps.write_sheet(sheet, title, verdicts)
             else:
                 evaluation_sheet(sheet, inspector, table, verdicts, title)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, policy, pixels)
+        return EvaluateResult(run.folder, metrics, errors, policy, pixels, found)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
@@ -333,13 +346,6 @@ def _policy(spec: NetworkSpec, action: str) -> Policy | None:
     """What the spec wants to decide by; None where that is only the margin, because an exported model knows better."""
     policy = Policy.of_spec(spec, action)
     return None if policy.source == spec.margin[1] else policy
-
-
-def _for_report(policy: Policy, table: PairTable, forced: bool) -> Policy:
-    policy = policy.for_report(table.cells, table.source, forced=forced)
-    for mark in policy.marks:
-        log.warning("The policy is %s: the figures flatter.", mark)
-    return policy
 
 
 def _inspector(

@@ -158,10 +158,12 @@ def _network(given: argparse.Namespace) -> None:
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
     if given.action == "evaluate":
-        from goldenpair.report import cutoff_table, kpi_table, pixel_table
+        from goldenpair.report import cutoff_table, kpi_table, pixel_table, target_table
 
         console = _console()
         console.print(kpi_table(result.metrics))
+        if result.targets.findings:
+            console.print(target_table(result.targets))
         if result.pixels:
             console.print(pixel_table(result.pixels, result.metrics.parts - result.metrics.errors))
         console.print(cutoff_table(result.metrics.table))

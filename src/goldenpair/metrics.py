@@ -1,30 +1,51 @@
 """How good scores are: capture, escapes and false calls, with the counts behind every share.
 
-A score above the cutoff is FAIL. `score` is float [N] and `is_defect` bool [N] throughout.
+A score above the cutoff is FAIL. Throughout `score` is float [N], `is_defect` and `stopped` are bool [N], and `board`
+is int64 [N], which board each part is of. `quality/figures.py` makes them into an evaluation.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-CAPTURES = (1.0, 0.99, 0.97)
 CARD_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Distances that others are compared with, those of NVIDIA's model card among them."""
 PROBABILITY_CUTOFFS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 Score = NDArray[np.floating[Any]]
 Flag = NDArray[np.bool_]
+Board = NDArray[np.int64]
+
+
+def lower_bound(count: float, of: float, confidence: float) -> float:
+    """Clopper and Pearson's bound of a share, one-sided; counts may be effective ones, which are no whole numbers."""
+    from scipy.special import betaincinv  # slow to import, and not needed before there is something to measure
+
+    return float(betaincinv(count, of - count + 1, 1 - confidence)) if count > 0 else 0.0
+
+
+def upper_bound(count: float, of: float, confidence: float) -> float:
+    return 1.0 - lower_bound(of - count, of, confidence)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval that allows for parts of one board being alike."""
+
+    low: float
+    high: float
+    effective: float | None = None
+    """So many independent parts would tell as much; None where boards were drawn again instead."""
 
 
 @dataclass(frozen=True)
 class Rate:
     """A share `value` = `count` / `of` in 0..1, None where `of` is 0, with its exact 95 % interval.
 
-    The interval is Clopper and Pearson's (1934).
+    The interval is Clopper and Pearson's (1934), which takes every part for an independent one.
     """
 
     value: float | None
@@ -32,15 +53,26 @@ class Rate:
     of: int
     low: float | None
     high: float | None
+    boards: Interval | None = None
+    """The interval that allows for boards, by `by_board`; None where boards are not known, and where none or all of the
+    parts count, because then nothing tells how boards differ."""
 
     @classmethod
     def measured(cls, count: int, of: int) -> "Rate":
-        from scipy.stats import binomtest  # slow to import, and not needed before there is something to measure
-
         if not of:
             return cls(None, count, of, None, None)
-        interval = binomtest(count, of).proportion_ci(0.95, method="exact")
-        return cls(count / of, count, of, float(interval.low), float(interval.high))
+        return cls(count / of, count, of, *_clopper_pearson(count, of))
+
+    @classmethod
+    def by_board(cls, counted: Flag, among: Flag, board: Board | None = None) -> "Rate":
+        """Of the rows `among`, those that are `counted`; both bool [N]. With boards, also the interval that allows for
+        them: Korn and Graubard's (1998), the exact one of as many parts as all of them are worth, judging by how much
+        the share differs from board to board. It is never narrower than the exact one of all parts."""
+        rate = cls.measured(int((counted & among).sum()), int(among.sum()))
+        effective = _worth(counted, among, board) if board is not None and rate.count not in (0, rate.of) else None
+        if effective is None or rate.value is None:
+            return rate
+        return replace(rate, boards=Interval(*_clopper_pearson(rate.value * effective, effective), effective))
 
     @property
     def ppm(self) -> float | None:
@@ -49,34 +81,60 @@ class Rate:
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
             return "not measurable (0 of 0)"
-        return f"{self.value:.2%} ({self.count} of {self.of}; 95 %: {self.low:.2%} to {self.high:.2%})"
+        interval = percent(self.value, self.low, self.high)
+        return f"{percent(self.value)} ({self.count} of {self.of}; 95 %: {interval})"
+
+
+def percent(share: float, *ends: float) -> str:
+    """A share, or the ends of its interval where they are given.
+
+    With more digits where two would make a few parts in many look like none, or like all.
+    """
+    digits = 4 if 0 < share < 0.001 or 0.999 < share < 1 else 2
+    return " to ".join(f"{one:.{digits}%}" for one in ends or (share,))
+
+
+def _clopper_pearson(count: float, of: float) -> tuple[float, float]:
+    return lower_bound(count, of, 0.975), upper_bound(count, of, 0.975)
+
+
+def _worth(counted: Flag, among: Flag, board: Board) -> float | None:
+    """How many independent parts would tell as much as these; None where all are of one board."""
+    from scipy.special import ndtri, stdtrit
+
+    of = np.bincount(board[among])
+    count = np.bincount(board[counted & among], minlength=len(of))
+    boards, parts, share = int((of > 0).sum()), int(of.sum()), count.sum() / of.sum()
+    if boards < 2:
+        return None
+    variance = boards / (boards - 1) * ((count - share * of) ** 2).sum() / parts**2
+    # few boards tell little of how much boards differ
+    few = (stdtrit(boards - 1, 0.975) / ndtri(0.975)) ** 2
+    return float(min(parts, share * (1 - share) / variance / few)) if variance else float(parts)
 
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """What one cutoff does."""
+    """What one cutoff does, or a policy that has no single one; then `cutoff` is None."""
 
-    cutoff: float
+    cutoff: float | None
     capture: Rate
-    """Defects that are called FAIL, of all defects."""
+    """Defects that are stopped (FAIL, or REVIEW where a policy has it), of all defects."""
     escapes: Rate
     """Defects that are called PASS, of all defects."""
     false_calls: Rate
-    """Good parts that are called FAIL, of all good parts."""
+    """Good parts that are stopped, of all good parts."""
     accuracy: Rate
 
     @classmethod
-    def of(cls, stopped: Flag, is_defect: Flag, cutoff: float) -> "WorkingPoint":
-        captured = int((stopped & is_defect).sum())
-        false_calls = int((stopped & ~is_defect).sum())
-        defects = int(is_defect.sum())
-        good = len(stopped) - defects
+    def of(cls, stopped: Flag, is_defect: Flag, cutoff: float | None, board: Board | None = None) -> "WorkingPoint":
+        everything = np.ones(len(stopped), np.bool_)
         return cls(
             cutoff=cutoff,
-            capture=Rate.measured(captured, defects),
-            escapes=Rate.measured(defects - captured, defects),
-            false_calls=Rate.measured(false_calls, good),
-            accuracy=Rate.measured(captured + good - false_calls, len(stopped)),
+            capture=Rate.by_board(stopped, is_defect, board),
+            escapes=Rate.by_board(~stopped, is_defect, board),
+            false_calls=Rate.by_board(stopped, ~is_defect, board),
+            accuracy=Rate.by_board(stopped == is_defect, everything, board),
         )
 
 
@@ -121,14 +179,6 @@ def short(cutoff: float) -> str:
 
 
 @dataclass(frozen=True)
-class AtCapture:
-    """The working point at the highest cutoff that reaches `target` capture; None without defects."""
-
-    target: float
-    point: WorkingPoint | None
-
-
-@dataclass(frozen=True)
 class TaoMetrics:
     """TAO's figures in percent, each over its own class as in TAO 7.3; 0 where the class is empty."""
 
@@ -143,63 +193,6 @@ class TaoMetrics:
         return cls(*(100 * (share.value or 0.0) for share in shares))
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Everything `evaluate` measures. `auroc` and `average_precision` are None with one class only."""
-
-    parts: int
-    defects: int
-    good: int
-    errors: int
-    """Parts without a score, left out of everything below; none of them counts as PASS."""
-    point: WorkingPoint
-    auroc: float | None
-    average_precision: float | None
-    at_capture: tuple[AtCapture, ...]
-    table: tuple[WorkingPoint, ...]
-    """One line for each cutoff of NVIDIA's model card and a few between."""
-    tao: TaoMetrics
-
-    def as_dict(self) -> dict[str, Any]:
-        return {key: _with_ppm(value) for key, value in asdict(self).items()}
-
-
-def measure(
-    score: Score,
-    is_defect: Flag,
-    cutoff: float,
-    table: Sequence[float] = CARD_CUTOFFS,
-    stopped: Flag | None = None,
-) -> Metrics:
-    """Measure the rows that have a finite score; the others are counted as errors.
-
-    `stopped` bool [N] says what a policy stops, where that is not just what is above the cutoff.
-    """
-    scored = np.isfinite(score)
-    errors = int((~scored).sum())
-    stopped = above(score, cutoff) if stopped is None else stopped
-    stopped = stopped[scored]
-    score, is_defect = score[scored], is_defect[scored]
-    auroc, precision = ranking(score, is_defect)
-    point = WorkingPoint.of(stopped, is_defect, cutoff)
-    targets = [(target, cutoff_for_capture(score, is_defect, target)) for target in CAPTURES]
-    return Metrics(
-        parts=len(score) + errors,
-        defects=int(is_defect.sum()),
-        good=int((~is_defect).sum()),
-        errors=errors,
-        point=point,
-        auroc=auroc,
-        average_precision=precision,
-        at_capture=tuple(
-            AtCapture(target, None if found is None else working_point(score, is_defect, found))
-            for target, found in targets
-        ),
-        table=tuple(working_point(score, is_defect, one) for one in table),
-        tao=TaoMetrics.of(point),
-    )
-
-
 def ranking(score: Score, is_defect: Flag) -> tuple[float | None, float | None]:
     """AUROC and average precision; None each where only one class is there."""
     from sklearn.metrics import average_precision_score, roc_auc_score  # slow to import, as above
@@ -207,15 +200,3 @@ def ranking(score: Score, is_defect: Flag) -> tuple[float | None, float | None]:
     if is_defect.all() or not is_defect.any():
         return None, None
     return float(roc_auc_score(is_defect, score)), float(average_precision_score(is_defect, score))
-
-
-def _with_ppm(plain: Any) -> Any:
-    """Adds `ppm` to every rate."""
-    if isinstance(plain, dict):
-        added = {key: _with_ppm(value) for key, value in plain.items()}
-        if {"value", "count", "of"} <= plain.keys():
-            added["ppm"] = None if plain["value"] is None else plain["value"] * 1e6
-        return added
-    if isinstance(plain, list | tuple):
-        return [_with_ppm(value) for value in plain]
-    return plain

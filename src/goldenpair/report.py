@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,11 @@ from goldenpair.data.cache import Pictures
 from goldenpair.data.packs import Contents
 from goldenpair.data.table import Layout, PairTable, part_pictures
 from goldenpair.errors import DataError
-from goldenpair.metrics import Flag, Metrics, Rate, Score, WorkingPoint, above, short
+from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, above, percent, short
 from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.pixels import PixelMetrics
+from goldenpair.quality.figures import AtCapture, Figures
+from goldenpair.quality.targets import Findings
 from goldenpair.specs.common import Cache
 
 if TYPE_CHECKING:
@@ -30,34 +32,80 @@ COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0,
 """Of what was said of a part, by `kind_of`."""
 
 
-def kpi_table(metrics: Metrics) -> Table:
+def kpi_table(figures: Figures) -> Table:
     """The figures that decide whether a model may run on a line, with the counts behind them."""
-    table = Table(title=_title(metrics), title_justify="left", box=SIMPLE)
-    for column in ("figure", "cutoff", "value", "ppm", "from", "95 % interval"):
+    table = Table(
+        title=_title(figures), caption=_caption(figures), title_justify="left", caption_justify="left", box=SIMPLE
+    )
+    for column in ("figure", "cutoff", "value", "ppm", "from", "95 %, exact", "95 %, boards"):
         table.add_column(column, justify="left" if column == "figure" else "right", no_wrap=True)
-    point = metrics.point
+    point = figures.point
     _add(table, "capture", point.cutoff, point.capture, ppm=False)
     _add(table, "escapes", point.cutoff, point.escapes, ppm=False)
+    _add(table, "escapes, of all parts", point.cutoff, figures.escapes_of_parts)
     _add(table, "false calls", point.cutoff, point.false_calls)
+    _add(table, "boards with a false call", point.cutoff, figures.false_fails, ppm=False)
+    _add(table, "defects, of stopped parts", point.cutoff, figures.precision, ppm=False)
+    _add(table, "stopped, of all parts", point.cutoff, figures.flags)
     table.add_section()
-    for at in metrics.at_capture:
-        name = f"false calls at {at.target:.0%} capture"
-        if at.point is None:
-            table.add_row(name, "", "-", "", "no defects", "")
-        else:
-            _add(table, name, at.point.cutoff, at.point.false_calls)
+    for at in figures.at_capture:
+        _add_capture(table, at)
     table.add_section()
-    both = f"{metrics.defects} + {metrics.good}"
-    for name, value in (("AUROC", metrics.auroc), ("average precision", metrics.average_precision)):
-        table.add_row(name, "", "-" if value is None else f"{value:.4f}", "", both, "")
-    if metrics.errors:
-        table.add_row("without a score (ERROR)", "", str(metrics.errors), "", f"of {metrics.parts}", "")
+    for one in figures.presorted:
+        _add(table, f"PG at {one.lost:.0%}: good passed", None, one.good_passed or Rate.measured(0, 0), ppm=False)
+        _add(table, f"PB at {one.lost:.0%}: bad found", None, one.bad_found or Rate.measured(0, 0), ppm=False)
+    table.add_section()
+    both = f"{figures.defects} + {figures.good}"
+    for name, value, boards in (
+        ("AUROC", figures.auroc, figures.auroc_boards),
+        ("average precision", figures.average_precision, figures.average_precision_boards),
+    ):
+        interval = f"{boards.low:.4f} to {boards.high:.4f}" if boards else ""
+        table.add_row(name, "", "-" if value is None else f"{value:.4f}", "", both, "", interval)
+    if figures.errors:
+        table.add_row("without a score (ERROR)", "", str(figures.errors), "", f"of {figures.parts}", "", "")
+    if figures.unlabelled:
+        table.add_row("without a label", "", str(figures.unlabelled), "", f"of {figures.parts}", "", "")
     return table
 
 
-def _title(metrics: Metrics) -> str:
-    without = f" and {metrics.errors} without a score" if metrics.errors else ""
-    return f"{metrics.parts} parts: {metrics.good} good, {metrics.defects} defective{without}"
+def _title(figures: Figures) -> str:
+    left_out = f", {figures.errors} without a score" if figures.errors else ""
+    left_out += f", {figures.unlabelled} without a label" if figures.unlabelled else ""
+    return f"{figures.parts} parts: {figures.good} good, {figures.defects} defective{left_out}"
+
+
+def _caption(figures: Figures) -> str:
+    if not figures.boards:
+        return f"Boards are not known ({figures.board_source}): intervals take each part for an independent one."
+    return (
+        f"{figures.boards} boards ({figures.board_source}); the last column allows for parts of one board being\n"
+        "alike, and is empty where too little went wrong to tell. "
+        f"Boards with a false call: of {figures.false_fails_of}.\n"
+        "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
+    )
+
+
+def _add_capture(table: Table, at: AtCapture) -> None:
+    name = f"false calls at {100 * at.target:g}% capture"
+    if at.point is None:
+        table.add_row(name, "", "-", "", "no defects", "", "")
+        return
+    _add(table, name, at.point.cutoff, replace(at.point.false_calls, boards=at.false_calls))
+    for one in at.dropped if at.target == 1 else ():
+        if one.false_calls is not None:
+            without = f"  without the {_several(one.defects, 'lowest defect')}"
+            _add(table, without.replace("the 1 ", "the "), one.cutoff, one.false_calls)
+
+
+def target_table(findings: Findings) -> Table:
+    """Whether each target is proven, and what is missing."""
+    table = Table(title=f"Targets: {findings.result}", title_justify="left", box=SIMPLE)
+    for column in ("target", "result", "why"):
+        table.add_column(column)
+    for one in findings.findings:
+        table.add_row(one.target, one.result, one.text)
+    return table
 
 
 def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
@@ -66,17 +114,21 @@ def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
     for column in ("cutoff", "capture", "false calls"):
         table.add_column(column, justify="right")
     for point in points:
-        table.add_row(f"{point.cutoff:g}", _percent(point.capture), _percent(point.false_calls))
+        table.add_row(
+            "" if point.cutoff is None else f"{point.cutoff:g}", _percent(point.capture), _percent(point.false_calls)
+        )
     return table
 
 
-def _add(table: Table, name: str, cutoff: float, rate: Rate, ppm: bool = True) -> None:
+def _add(table: Table, name: str, cutoff: float | None, rate: Rate, ppm: bool = True) -> None:
+    at = "" if cutoff is None else short(cutoff)
     if rate.value is None or rate.low is None or rate.high is None:
-        table.add_row(name, short(cutoff), "-", "", "0 of 0", "")
+        table.add_row(name, at, "-", "", "0 of 0", "", "")
         return
     parts = f"{rate.ppm:,.0f}" if ppm else ""
-    counts, interval = f"{rate.count} of {rate.of}", f"{rate.low:.2%} to {rate.high:.2%}"
-    table.add_row(name, short(cutoff), f"{rate.value:.2%}", parts, counts, interval)
+    boards = percent(rate.value, rate.boards.low, rate.boards.high) if rate.boards else ""
+    counts, interval = f"{rate.count} of {rate.of}", percent(rate.value, rate.low, rate.high)
+    table.add_row(name, at, percent(rate.value), parts, counts, interval, boards)
 
 
 def pixel_table(metrics: PixelMetrics, pairs: int) -> Table:
@@ -103,7 +155,7 @@ def _figure(share: float | None) -> str:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.2%} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"
 
 
 @dataclass(frozen=True)
@@ -207,13 +259,14 @@ def evaluation_sheet(
     contact_sheet(sheet, title, path)
 
 
-def outcome(metrics: Metrics) -> str:
+def outcome(figures: Figures) -> str:
     """False calls and escapes at the cutoff, and how many parts have no verdict, in one line."""
-    point = metrics.point
+    point = figures.point
+    cutoff = "" if point.cutoff is None else f"cutoff {short(point.cutoff)}: "
     return (
-        f"cutoff {short(point.cutoff)}: {_several(point.false_calls.count, 'false call')} of "
+        f"{cutoff}{_several(point.false_calls.count, 'false call')} of "
         f"{_several(point.false_calls.of, 'good part')}, {_several(point.escapes.count, 'escape')} of "
-        f"{_several(point.escapes.of, 'defect')}{f', {metrics.errors} ERROR' if metrics.errors else ''}"
+        f"{_several(point.escapes.of, 'defect')}{f', {figures.errors} ERROR' if figures.errors else ''}"
     )
 
 

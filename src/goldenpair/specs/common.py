@@ -261,9 +261,22 @@ class ScoringCommon(Devices):
     )
 
 
-class EvaluateCommon(ScoringCommon):
-    """What evaluate has in every network."""
+class Targets(Section):
+    """What an evaluation has to prove: not in TAO."""
 
+    capture: float | None = option(
+        None, "Least share of the defects that is stopped; 1 can be refuted but not proven", gt=0, le=1
+    )
+    escapes_ppm: float | None = option(
+        None, "Most escapes in a million parts; of use where defects are as rare as on the line", ge=0, le=1e6
+    )
+    false_calls_ppm: float | None = option(None, "Most good parts stopped, of a million good ones", ge=0, le=1e6)
+
+
+class EvaluateCommon(ScoringCommon):
+    """What evaluate has beside it in every network."""
+
+    targets: Targets = section(Targets, "What the figures are judged by", not_in_tao=True)
     policy_forced: bool = option(
         False, "Report with a policy on parts that it was fitted on; everything will say so", not_in_tao=True
     )

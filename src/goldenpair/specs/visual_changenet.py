@@ -133,7 +133,7 @@ class ChangenetScoring(ScoringCommon, Running):
 
 
 class ChangenetEvaluate(ChangenetScoring, EvaluateCommon):
-    pass
+    """Evaluation of either task."""
 
 
 class ChangenetExport(ExportCommon):
