@@ -24,11 +24,11 @@ from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
 from goldenpair.metrics import CARD_CUTOFFS, PROBABILITY_CUTOFFS
 from goldenpair.progress import progress_bar
-from goldenpair.quality.decided import decided
-from goldenpair.quality.figures import Figures, figures
+from goldenpair.quality.decided import Decided
+from goldenpair.quality.figures import Figures
 from goldenpair.quality.policy import VERDICTS, Policy
 from goldenpair.quality.scored import with_scores
-from goldenpair.quality.targets import Findings, Targets, judge
+from goldenpair.quality.targets import Findings, Targets
 from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
@@ -145,14 +145,13 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             log.warning("The policy is %s: the figures flatter.", mark)
         maps = _class_maps(run, table)
         verdicts = _inspect(inspector, run, table, maps)
-        cutoff = None if policy.types else policy.cutoff
         _refuse_nothing_but_errors(verdicts)
         score = np.array([np.nan if one.score is None else one.score for one in verdicts], np.float32)
         others = PROBABILITY_CUTOFFS if spec.scores_are_probabilities else CARD_CUTOFFS
-        decision = policy.decide(score, policy.kinds_of(table.cells, table.source))
-        metrics = figures(with_scores(table.source, table.cells, score), decision.stopped, cutoff, others)
-        of_targets, tao = spec.evaluate.targets, metrics.tao
-        found = judge(metrics, Targets(of_targets.capture, of_targets.escapes_ppm, of_targets.false_calls_ppm))
+        of_targets = spec.evaluate.targets
+        targets = Targets(of_targets.capture, of_targets.escapes_ppm, of_targets.false_calls_ppm)
+        found = Decided.of(with_scores(table.source, table.cells, score), policy, others, targets)
+        metrics, tao = found.figures, found.figures.tao
         log.info(
             f"Tot Comp {metrics.parts} Total Accuracy {tao.test_acc:.2f} False Negative {tao.test_fnr:.2f} "
             f"False Alarm {tao.test_fpr:.2f} Defect Correctly Captured {tao.defect_acc:.2f} for Margin {policy.cutoff}"
@@ -167,14 +166,8 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
                 return files.enter_context(whole_file(run.folder / name))
 
             of_pixels = {"pixels": pixels.as_dict()} if pixels else {}
-            told = {
-                **metrics.as_dict(),
-                "policy": decided(policy, decision, score, table.is_defect),
-                "targets": found.as_dict(),
-                **of_pixels,
-                "error_list": listed,
-            }
-            new("metrics.json").write_text(json.dumps(told, indent=1), encoding="utf-8", newline="\n")
+            text = json.dumps({**found.as_dict(), **of_pixels, "error_list": listed}, indent=1)
+            new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
             from goldenpair.report import evaluation_sheet, outcome
 
             marked = {"policy_mark": ["; ".join(policy.marks)] * len(table)} if policy.marks else {}
@@ -185,7 +178,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
             else:
                 evaluation_sheet(sheet, inspector, table, verdicts, title)
         log.info("Wrote metrics.json, evaluate.csv and contact_sheet.png to %s", run.folder)
-        return EvaluateResult(run.folder, metrics, errors, policy, pixels, found)
+        return EvaluateResult(run.folder, metrics, errors, policy, pixels, found.findings)
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:
