@@ -454,6 +454,11 @@ def test_export_takes_the_policy_along(spec_of, fitted, boards, trained, tmp_pat
         evaluate(spec_of("evaluate", *given))
 
 
+def test_evaluate_does_not_take_the_cutoff_of_inference(spec_of):
+    result = evaluate(spec_of("evaluate", "inference.cutoff=0.1"))
+    assert result.policy == Policy.of_cutoff(2.0, "model.margin")
+
+
 def test_an_inspector_takes_a_policy_or_a_cutoff(trained, fitted):
     path = fitted()
     assert goldenpair.Inspector(trained, policy=path).policy == Policy.load(path)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from goldenpair import __version__, actions, cli
+from goldenpair import Policy, __version__, actions, cli
 from goldenpair.actions import EvaluateResult
 from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError
@@ -175,7 +175,11 @@ def test_done(action, spec_file, ran, capsys, monkeypatch):
     monkeypatch.setattr("goldenpair.report.cutoff_table", lambda _: "CUTOFFS")
     if action == "evaluate":
         metrics = figures(scored_table([0.1, 0.9], [False, True]), np.array([False, True]), 0.5)
-        monkeypatch.setattr(actions, action, lambda spec: ran.append(spec) or EvaluateResult(Path(), metrics, {}))
+        monkeypatch.setattr(
+            actions,
+            action,
+            lambda spec: ran.append(spec) or EvaluateResult(Path(), metrics, {}, Policy.of_cutoff(0.5, "test")),
+        )
     assert cli.main([OI, action, "-e", str(spec_file)]) == 0
     out, err = capsys.readouterr()
     assert last_line(out) == "Execution status: PASS"

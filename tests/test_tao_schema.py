@@ -428,6 +428,9 @@ def test_what_is_left_out_is_marked_as_not_taos(network):
     extra = {
         "evaluate.cutoff",
         "inference.cutoff",
+        "evaluate.policy",
+        "evaluate.policy_forced",
+        "inference.policy",
         "export.overwrite",
         "train.keep_checkpoints",
         *(f"gen_trt_engine.input_{x}" for x in ("channel", "width", "height")),

@@ -142,7 +142,9 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
-        policy = _for_report(inspector.policy, table, spec.evaluate.policy_forced)
+        policy = inspector.policy.for_report(table.cells, table.source, forced=spec.evaluate.policy_forced)
+        for mark in policy.marks:
+            log.warning("The policy is %s: the figures flatter.", mark)
         maps, heatmaps, began = _class_maps(run, table), heatmaps_of(run, inspector), time.perf_counter()
         verdicts = _inspect(inspector, run, table, maps)
         throughput = len(table) / (time.perf_counter() - began)
@@ -326,13 +328,6 @@ def _policy(spec: NetworkSpec, action: str) -> Policy | None:
     """What the spec wants to decide by; None where that is only the margin, because an exported model knows better."""
     policy = Policy.of_spec(spec, action)
     return None if policy.source == spec.margin[1] else policy
-
-
-def _for_report(policy: Policy, table: PairTable, forced: bool) -> Policy:
-    policy = policy.for_report(table.cells, table.source, forced=forced)
-    for mark in policy.marks:
-        log.warning("The policy is %s: the figures flatter.", mark)
-    return policy
 
 
 def _inspector(

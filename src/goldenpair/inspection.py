@@ -95,7 +95,7 @@ class Inspector:
         else:
             task, self.spec = load_task(read_checkpoint(model), spec)
             wish: ScoringCommon = getattr(self.spec, action)
-            self.policy = given or Policy.of_spec(self.spec, "inference")
+            self.policy = given or Policy.of_spec(self.spec, action)
             self._device = first_device(wish, "inspection")
             self._task = task.for_scoring()
             run_as(self._task.model, wish, action, self._device)

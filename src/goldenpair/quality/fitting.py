@@ -34,22 +34,39 @@ from goldenpair.quality.shrinkage import Level, levels
 LEAST_SHARE, MOST_SHARE = 0.01, 0.5
 """The levels of types have the share of good parts above them that the rule stops without types, but within these: of
 less than a hundredth the good parts of a type tell too little."""
+SAME = 1e-4
+"""Scores of the same part differ by up to so much between machines, batch sizes and exported models. A cutoff right at
+the score of the part that it was chosen by would be a toss-up for that part."""
 _SLACK = 1e-9  # keeps 0.97 * 100 from asking for 98 defects because of a rounding error
 Scores = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Edge:
-    """A cutoff that is to be exactly at a score, or the next number `below` it, so that the score exceeds it."""
+class _Gap:
+    """Where a cutoff may be without another verdict on these scores: from `low`, which must not exceed it, up to
+    `high`, which must. It is near the end that the rule asks for, SAME away or half of the gap if that is less."""
 
-    at: float
-    below: bool
+    low: float
+    high: float
+    near_high: bool
+
+    @classmethod
+    def below(cls, score: float, scores: Scores) -> "_Gap":
+        """The highest cutoffs that a score exceeds."""
+        return cls(float(scores[scores < score].max(initial=-np.inf)), score, near_high=True)
+
+    @classmethod
+    def above(cls, score: float, scores: Scores) -> "_Gap":
+        """The lowest cutoffs that a score does not exceed."""
+        return cls(score, float(scores[scores > score].min(initial=np.inf)), near_high=False)
 
     def cutoff(self, level: float = 0.0) -> float:
-        """As float32, as which scores are compared."""
-        found = np.float32(level + self.at)
-        return float(np.nextafter(found, np.float32(-np.inf)) if self.below else found)
+        """The cutoff of what has this level, as float32, as which scores are compared."""
+        step = min(SAME, (self.high - self.low) / 2)
+        found = np.float32(level + (self.high - step if self.near_high else self.low + step))
+        found = min(found, np.nextafter(np.float32(level + self.high), np.float32(-np.inf)))
+        return float(found if self.near_high else max(found, np.float32(level + self.low)))
 
 
 def fit_policy(
@@ -73,13 +90,13 @@ def fit_policy(
     overall, of_type = 0.0, dict[str, Level]()
     package_of = _package_of(table, rows, type_column, package_column)
     if type_column:
-        cutoff = _edges(rule, fail_false_call_ppm, score, is_defect)[0].cutoff()
+        cutoff = _gaps(rule, fail_false_call_ppm, score, is_defect)[0].cutoff()
         share = float(np.clip((score[~is_defect] > cutoff).mean(), LEAST_SHARE, MOST_SHARE))
         goods = np.flatnonzero(~is_defect)
         overall, of_type = levels(score[goods], [kinds[row] for row in goods.tolist()], package_of, share)
     level = {"": overall} | {kind: one.value for kind, one in of_type.items()}
     beyond = score - np.array([level[kind] for kind in kinds])
-    lower, upper = _edges(rule, fail_false_call_ppm, beyond, is_defect)
+    lower, upper = _gaps(rule, fail_false_call_ppm, beyond, is_defect)
     defects_of = {kind: 0 for kind in of_type}
     for row in np.flatnonzero(is_defect).tolist():
         if kinds[row]:
@@ -155,24 +172,24 @@ def _package_of(table: ScoredTable, rows: NDArray[np.int64], type_column: str, p
     return found
 
 
-def _band(lower: _Edge, upper: _Edge, level: float) -> dict[str, float]:
+def _band(lower: _Gap, upper: _Gap, level: float) -> dict[str, float]:
     review = lower.cutoff(level)
     return {"review": review, "fail": max(review, upper.cutoff(level))}
 
 
-def _edges(rule: Rule, fail_ppm: float | None, score: Scores, is_defect: Flags) -> tuple[_Edge, _Edge]:
+def _gaps(rule: Rule, fail_ppm: float | None, score: Scores, is_defect: Flags) -> tuple[_Gap, _Gap]:
     """What is stopped, and what is FAIL at once; the same where there is no REVIEW."""
     if isinstance(rule, CostRule):
         return cheapest(rule, score, is_defect)
     if isinstance(rule, FalseCallRule):
-        lower = _budget(score[~is_defect], rule.ppm)
+        lower = _budget(score, is_defect, rule.ppm)
     else:
         defects = np.sort(score[is_defect])
-        lower = _Edge(float(defects[_may_pass(rule, len(defects))]), below=True)
+        lower = _Gap.below(float(defects[_may_pass(rule, len(defects))]), score)
     if fail_ppm is None:
         return lower, lower
-    upper = _budget(score[~is_defect], fail_ppm)
-    return lower, upper if upper.at > lower.at else lower
+    upper = _budget(score, is_defect, fail_ppm)
+    return lower, upper if upper.low > lower.low else lower
 
 
 def _may_pass(rule: CaptureRule | MissRule, defects: int) -> int:
@@ -181,16 +198,17 @@ def _may_pass(rule: CaptureRule | MissRule, defects: int) -> int:
     return min(allowed, defects - 1)
 
 
-def _budget(good: Scores, ppm: float) -> _Edge:
+def _budget(score: Scores, is_defect: Flags, ppm: float) -> _Gap:
     """The lowest cutoff that no more good parts exceed."""
-    return _Edge(float(np.sort(good)[len(good) - _may_stop(ppm, len(good)) - 1]), below=False)
+    good = np.sort(score[~is_defect])
+    return _Gap.above(float(good[len(good) - _may_stop(ppm, len(good)) - 1]), score)
 
 
 def _may_stop(ppm: float, goods: int) -> int:
     return int(goods * ppm / 1e6 + _SLACK)
 
 
-def cheapest(rule: CostRule, score: Scores, is_defect: Flags) -> tuple[_Edge, _Edge]:
+def cheapest(rule: CostRule, score: Scores, is_defect: Flags) -> tuple[_Gap, _Gap]:
     """The pair of cutoffs of the lowest total cost, of all there are: at a score each, or below all of them.
 
     Of several with the same total it is the one with the lowest cutoff of review, so the fewest escapes; of these, the
@@ -209,8 +227,11 @@ def cheapest(rule: CostRule, score: Scores, is_defect: Flags) -> tuple[_Edge, _E
         failed = rule.false_call * false_calls + rule.review * parts
         low = _first(passed + np.minimum.accumulate(failed[::-1])[::-1])
         high = low + _first(failed[low:])
-    edges = [_Edge(float(values[max(0, one - 1)]), below=one == 0) for one in (low, high)]
-    return edges[0], edges[1]
+    found = [
+        _Gap.above(float(values[one - 1]), values) if one else _Gap.below(float(values[0]), values)
+        for one in (low, high)
+    ]
+    return found[0], found[1]
 
 
 def _first(total: Scores) -> int:
