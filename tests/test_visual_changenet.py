@@ -275,6 +275,13 @@ OURS = {
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
     "evaluate.cutoff",
     "inference.cutoff",
+    *(
+        f"{action}.{name}"
+        for action in ("evaluate", "inference")
+        for name in ("explain", "heatmap_scale", "heatmap_limit")
+    ),
+    "evaluate.robustness",
+    "evaluate.robustness_rows",
     "model.classify.golden_fusion",
     *(f"{action}.{name}" for action in ("train", "evaluate", "inference") for name in ("channels_last", "compile")),
     "train.clip_grad_norm",

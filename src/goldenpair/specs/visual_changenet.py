@@ -132,7 +132,7 @@ class ChangenetScoring(ScoringCommon, Running):
     )
 
 
-class ChangenetEvaluate(EvaluateCommon, ChangenetScoring):
+class ChangenetEvaluate(ChangenetScoring, EvaluateCommon):
     """What evaluate adds here too."""
 
 
