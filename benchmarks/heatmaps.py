@@ -88,7 +88,7 @@ def boards(out: Path) -> tuple[NetworkSpec, Truth]:
         with Image.open(out / "set" / "masks" / folder / f"{name}.png") as mask:
             return np.asarray(mask.convert("L")) > 0
 
-    return spec_of(out, made.images_dir, tables, list(wish.lights), 32, 15), truth
+    return spec_of(out, made.images_dir, tables, list(wish.lights), 32, 12), truth
 
 
 def report(name: str, inspector: Inspector, truth: Truth) -> str:

@@ -11,7 +11,9 @@ from goldenpair.data.augment import Augmentation, Preparation
 from goldenpair.data.table import Layout
 from goldenpair.errors import DataError, InputError
 from goldenpair.explain import CELLS, GOOD_PARTS, Heatmap, explain_pair, explain_rows, fit_scale
+from goldenpair.specs.load import load_spec
 from goldenpair.tasks import Features, Task, create_task
+from masked_pairs import spec_of
 
 CPU = torch.device("cpu")
 LIGHTS = ("Solder", "White")
@@ -286,3 +288,58 @@ def test_of_several_goldens_the_closest_lends_its_pixels(linear):
     y, x = np.unravel_index(found.combined.argmax(), found.combined.shape)
     assert 3 <= y <= 6 and 3 <= x <= 6
     assert not found.heat[0, 10:].any()
+
+
+# networks
+
+
+def visual(*overrides):
+    """An untrained Visual ChangeNet for two lights of 32 x 32."""
+    given = {"dataset": {"classify": {"num_input": 2, "input_map": {"Low": 0, "White": 1}, "image_height": 32,
+             "image_width": 32}}}  # fmt: skip
+    wish = ["task=classify", "model.backbone.type=resnet18", "model.decode_head.decoder_params.embed_dim=8"]
+    torch.manual_seed(0)
+    task = create_task(load_spec("visual_changenet", given, [*wish, *overrides]))
+    task.model.eval()
+    return task.for_scoring()
+
+
+LEARNABLE, EUCLIDEAN = ("model.classify.difference_module=" + kind for kind in ("learnable", "euclidean"))
+
+
+@pytest.mark.parametrize("kind", [LEARNABLE, EUCLIDEAN])
+@pytest.mark.parametrize("goldens", [1, 2])
+def test_every_architecture_is_explained(kind, goldens):
+    task = visual(kind, f"dataset.classify.num_golden={goldens}")
+    sample, golden = random_pair(2, 32, 32)
+    several = np.stack([golden, np.roll(golden, 3, 3)]) if goldens == 2 else golden
+    found = heat_of(task, sample, several)
+    assert found.heat.shape == (2, 32, 32) and found.lights == ("Low", "White")
+    assert found.peak > 0
+    sample[0] = golden[0]
+    assert not heat_of(visual(kind), sample, golden).heat[0].any()
+
+
+@torch.no_grad()
+def test_the_evidence_of_a_probability_is_the_logarithm_of_its_odds():
+    task = visual(LEARNABLE)
+    pictures = torch.randn(2, 3, 3, 64, 32, generator=torch.Generator().manual_seed(1))
+    sample, golden = task.features(pictures[0]), task.keep(task.features(pictures[1]))
+    score = task.score(sample, golden).double()
+    torch.testing.assert_close(
+        task.evidence(sample, golden).double(), (score / (1 - score)).log(), atol=1e-4, rtol=1e-4
+    )
+    assert task.change(sample, golden) is None
+
+
+@torch.no_grad()
+def test_a_network_that_segments_is_taken_at_its_word():
+    torch.manual_seed(0)
+    task = create_task(spec_of("nowhere"))
+    task.model.eval()
+    sample, golden = random_pair(1, 32, 32)
+    found = explain_pair(task, sample, golden, CPU, 4, 0.5)[0]
+    one, other = (task.prepare(torch.from_numpy(picture)[None]) for picture in (sample, golden))
+    wanted = task.model(one, other)[-1].softmax(dim=1)[:, 1].numpy()
+    np.testing.assert_allclose(found.heat, wanted / 0.5, rtol=1e-4)
+    assert found.lights == () and found.peak == pytest.approx(2 * float(task.pair_score(one, other)), rel=1e-4)

@@ -200,3 +200,22 @@ def test_robustness_is_written_and_returned(run, tmp_path, capsys):
     assert (found.defects, found.good, found.of, found.cutoff) == (2, 2, 5, 0.01)
     written = json.loads((tmp_path / "results" / "evaluate" / "robustness.json").read_text())
     assert written == json.loads(json.dumps(found.as_dict()))
+
+
+def test_an_exported_model_explains_as_its_checkpoint(run, tmp_path):
+    made = run.made
+    exported = run("export") / "model.onnx"
+    pair = made.files("b1", "C1"), made.files("golden", "C1")
+    wanted, found = (Inspector(model).explain(*pair, 0.05).heat for model in (tmp_path / "model.pth", exported))
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert wanted.max() > 0.01
+
+
+def test_an_exported_model_is_as_robust_as_its_checkpoint(run, tmp_path):
+    made, found = run.made, []
+    for model in (tmp_path / "model.pth", run("export") / "model.onnx"):
+        spec = made.spec(f"results_dir={tmp_path / 'again'}", f"evaluate.checkpoint={model}", "evaluate.cutoff=0.02",
+                         "evaluate.robustness=true")  # fmt: skip
+        found.append(goldenpair.evaluate(spec).robustness)
+    assert [curve.name for curve in found[0].curves] == [curve.name for curve in found[1].curves]
+    assert found[0] == found[1]

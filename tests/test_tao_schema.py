@@ -431,6 +431,13 @@ def test_what_is_left_out_is_marked_as_not_taos(network):
         "evaluate.policy",
         "evaluate.policy_forced",
         "inference.policy",
+        *(
+            f"{action}.{name}"
+            for action in ("evaluate", "inference")
+            for name in ("explain", "heatmap_scale", "heatmap_limit")
+        ),
+        "evaluate.robustness",
+        "evaluate.robustness_rows",
         "export.overwrite",
         "train.keep_checkpoints",
         *(f"gen_trt_engine.input_{x}" for x in ("channel", "width", "height")),

@@ -279,6 +279,13 @@ OURS = {
     "evaluate.policy",
     "inference.policy",
     "evaluate.policy_forced",
+    *(
+        f"{action}.{name}"
+        for action in ("evaluate", "inference")
+        for name in ("explain", "heatmap_scale", "heatmap_limit")
+    ),
+    "evaluate.robustness",
+    "evaluate.robustness_rows",
     "model.classify.golden_fusion",
     *(f"{action}.{name}" for action in ("train", "evaluate", "inference") for name in ("channels_last", "compile")),
     "train.clip_grad_norm",

@@ -1,36 +1,12 @@
-"""What a policy decides on a table, and how good that is."""
+"""What a policy decided on a table, as plain data."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.quality.calibration import expected_error
-from goldenpair.quality.figures import Figures, figures
 from goldenpair.quality.policy import VERDICTS, Decision, Policy
-from goldenpair.quality.scored import ScoredTable
-from goldenpair.quality.targets import Findings, Targets, judge
-
-
-@dataclass(frozen=True)
-class Decided:
-    """The figures of what a policy stops, whether they meet targets, and the policy and its decision as plain data."""
-
-    figures: Figures
-    findings: Findings
-    policy: dict[str, Any]
-
-    @classmethod
-    def of(cls, table: ScoredTable, policy: Policy, cutoffs: Sequence[float], targets: Targets) -> "Decided":
-        """`cutoffs` are others to compare the policy with; DataError if it needs a column that the table lacks."""
-        decision = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
-        found = figures(table, decision.stopped, None if policy.types else policy.cutoff, cutoffs)
-        return cls(found, judge(found, targets), decided(policy, decision, table.score, table.is_defect))
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**self.figures.as_dict(), "policy": self.policy, "targets": self.findings.as_dict()}
 
 
 def decided(
