@@ -135,8 +135,13 @@ def test_pictures(boards, tmp_path):
     page = (tmp_path / "scores_report" / "report.html").read_text("utf-8")
     assert page.count('<img src="data:image/jpeg;base64,') > 4
     assert "golden, SolderLight" in page and "pictures of goldens are unlike their siblings" in page
+    path.write_text(path.read_text().replace("label", "truth", 1), encoding="utf-8")
+    assert report(path, *words, "--label", "truth") == 0
     shutil.rmtree(tmp_path / "scores_report")
-    assert report(path, "--images-dir", boards.images_dir, "--lights", "NoSuchLight", "--cutoff", 0.5) == 0
+    assert (
+        report(path, "--images-dir", boards.images_dir, "--lights", "NoSuchLight", "--cutoff", 0.5, "--label", "truth")
+        == 0
+    )
     assert "No picture: " in (tmp_path / "scores_report" / "report.html").read_text("utf-8")
 
 

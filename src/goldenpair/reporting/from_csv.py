@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldenpair.data.table import PairTable
+from goldenpair.data.table import PATH_COLUMNS, PairTable
 from goldenpair.errors import DataError, InputError
 from goldenpair.progress import progress_bar
 from goldenpair.quality.policy import Policy
@@ -100,6 +100,10 @@ def _pictures(table: ScoredTable, pictures: PictureFiles) -> tuple[Show, OddGold
     if not folder.is_dir():
         raise InputError(f"--images-dir {folder}: there is no such folder")
     show = show_files(table, folder, pictures.lights, pictures.extension)
-    pairs = PairTable(table.source, folder, {name: list(cells) for name, cells in table.cells.items()})
+    named = {
+        **{name: table.cells[name] for name in PATH_COLUMNS},
+        "label": table.label,
+    }  # whatever their column's name is
+    pairs = PairTable(table.source, folder, {name: list(cells) for name, cells in named.items()})
     with progress_bar("Looking at goldens") as progress:
         return show, odd_goldens(pairs, named_layout(pictures.lights, pictures.extension), progress)

@@ -58,7 +58,7 @@ def _drawing(name: str, rows: int = 1, size: tuple[float, float] = _SIZE) -> "It
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size)
         # fixed, not fitted to what is drawn: that would mean to draw everything twice
-        figure.subplots_adjust(left=0.145, right=0.985, top=0.965, bottom=0.44 / size[1], hspace=0.12)
+        figure.subplots_adjust(left=0.145, right=0.965, top=0.965, bottom=0.44 / size[1], hspace=0.12)
         made = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         for ax in made:
             ax.yaxis.set_label_coords(-0.125, 0.5)
@@ -171,7 +171,7 @@ def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], e
             ax.plot(curve.score[best], curve.cost(ratio)[best], "v", color=ORANGE, markersize=5)
             said.append(f"{ratio:g} to 1, score {curve.score[best]:.4g} at {curve.cost(ratio)[best]:.4g}")
         _mark(ax, cutoffs)
-        ax.set(xlabel="cutoff", ylabel="cost, false calls\nper 1,000 parts", yscale="symlog", ylim=(0, None))
+        ax.set(xlabel="cutoff", ylabel="cost, false calls per 1,000 parts", yscale="symlog", ylim=(0, None))
         ax.yaxis.set_major_formatter(_count)
         ax.legend(loc="best", title="an escape : a false call")
     alt = f"Cost by cutoff; cheapest just below, for an escape against a false call of: {'; '.join(said)}. {told(even)}"
