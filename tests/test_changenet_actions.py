@@ -141,16 +141,6 @@ def test_the_graph_holds_logits_without_a_softmax(trained, spec_of, tmp_path):
     assert session.get_outputs()[0].shape[1] == 2
 
 
-@pytest.mark.slow
-def test_pytorchs_newer_exporter_writes_it_too(trained, spec_of, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    wish = [f"export.checkpoint={trained('learnable')}", "export.opset_version=18"]
-    made = goldenpair.export(spec_of("export", tmp_path, "learnable", *wish))
-    assert made.note.opset == 18
-    inputs = onnxruntime.InferenceSession(made.onnx_file).get_inputs()
-    assert [one.shape for one in inputs] == [["batch", 3, 32, 16]] * 2
-
-
 def weights_of(path):
     return read_checkpoint(path).weights
 

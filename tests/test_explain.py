@@ -307,8 +307,7 @@ def visual(*overrides):
 LEARNABLE, EUCLIDEAN = ("model.classify.difference_module=" + kind for kind in ("learnable", "euclidean"))
 
 
-@pytest.mark.parametrize("kind", [LEARNABLE, EUCLIDEAN])
-@pytest.mark.parametrize("goldens", [1, 2])
+@pytest.mark.parametrize(("kind", "goldens"), [(LEARNABLE, 1), (EUCLIDEAN, 2)])
 def test_every_architecture_is_explained(kind, goldens):
     task = visual(kind, f"dataset.classify.num_golden={goldens}")
     sample, golden = random_pair(2, 32, 32)

@@ -52,21 +52,22 @@ def test_heat_is_spread_over_larger_pictures():
     assert (found[11, 11] != 100).any() and (found[24:, 24:] == 100).all()
 
 
+FAILED = Verdict("FAIL", 0.7, 0.5)
+
+
 @pytest.mark.parametrize("lights", [LIGHTS, ()])
 def test_a_page_has_a_line_for_each_light(lights):
     number = len(lights) or 1
     pictures = np.stack([GREY_PICTURE] * number)
     heat = Heatmap(np.stack([spot(1 + place) for place in range(number)]), lights)
-    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", Verdict.of(0.7, 0.5))
-    one = heatmap_page(
-        ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", Verdict.of(0.7, 0.5)
-    )
+    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", FAILED)
+    one = heatmap_page(ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", FAILED)
     assert page.height - one.height == (number - 1) * (192 + 6)
 
 
 def test_escapes_come_first_and_errors_never():
-    verdicts = [Verdict.of(score, 0.5, error) for score, error in
-                ((0.9, ""), (0.1, ""), (0.6, ""), (0.3, ""), (0.99, "black"), (0.2, ""))]  # fmt: skip
+    said = (("FAIL", 0.9), ("PASS", 0.1), ("FAIL", 0.6), ("PASS", 0.3), ("ERROR", None), ("PASS", 0.2))
+    verdicts = [Verdict(verdict, score, 0.5) for verdict, score in said]
     labels = ["PASS", "SHIFT", "SHIFT", "SHIFT", "SHIFT", "PASS"]
     assert rows_to_explain(verdicts, labels, 9) == [3, 1, 0, 2]
     assert rows_to_explain(verdicts, labels, 3) == [3, 1, 0]

@@ -226,7 +226,7 @@ def test_mistakes_of_file_and_overrides_come_together():
         ({"dataset": {"input_width": 64}, "train": {"seed": "${dataset.image_width}"}}, "train.seed", 64),
         ({"dataset": {"input_width": 64}, "train": {"seed": "${dataset.input_width}"}}, "train.seed", 64),
         ({"train": {"gpu_ids": [0, "${train.num_gpus}"]}}, "train.gpu_ids", [0, 1]),
-        ({"inference": "${evaluate}", "evaluate": {"checkpoint": "e.pth"}}, "inference.checkpoint", "e.pth"),
+        ({"evaluate": "${inference}", "inference": {"checkpoint": "e.pth"}}, "evaluate.checkpoint", "e.pth"),
     ],
 )
 def test_references(given, path, value):

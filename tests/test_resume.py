@@ -381,7 +381,6 @@ def test_killed_again_and_again_it_ends_as_an_unbroken_run(boards, unbroken, ste
     deaths = [
         # where, at which call, by what; then the newest step that is saved
         (f"{module}.training_step", 3, "SIGKILL", None),
-        ("torch:save", 1, "SIGKILL", None),
         ("goldenpair.checkpoint:point_at", 1, "SIGKILL", None),
         (f"{module}.training_step", 2, "SIGTERM", 2),
         ("torch:save", 1, "limit", 2),

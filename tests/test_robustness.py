@@ -87,7 +87,7 @@ def test_jpeg_is_pillows(quality, tmp_path):
         )
         wanted = np.asarray(Image.open(tmp_path / "one.jpg"))
         seen = found[number, 1].permute(1, 2, 0).numpy().astype(int)
-        assert np.abs(seen - wanted).max() <= 3 and np.abs(seen - given[number, 1].permute(1, 2, 0).numpy()).any()
+        assert np.abs(seen - wanted).max() <= 5 and np.abs(seen - given[number, 1].permute(1, 2, 0).numpy()).any()
 
 
 def test_one_light_goes_out_and_two_change_places():
