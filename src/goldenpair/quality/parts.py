@@ -100,12 +100,12 @@ class KnownParts(KnownNames):
         if theirs is None:
             return None
         same, alike = self.shared_with(theirs), Overlap(0, True)
-        if not same:
-            same = self.shared_with(_ends_of(cells))
+        ends = [] if same else _ends_of(cells)
+        if ends:
+            same = self.shared_with(np.unique(np.concatenate(ends)))
         if not same and self.tails:
             same = self.tails.shared_with(theirs)
-            tails = _tails_of(cells)
-            assert tails is not None
+            tails = ends[_TAIL - 1] if len(ends) >= _TAIL else theirs
             alike = Overlap(0, True) if same else self.tails.shared_with(tails)
         boards = self.boards.shared_with(_boards_of(cells)).parts if self.boards else 0
         return Shared(same, alike, boards)
@@ -125,14 +125,14 @@ def _tails_of(cells: Mapping[str, Sequence[str]]) -> Hashes | None:
     return _of_parts(cells, {path: _last(_plain(path), _TAIL) for path in set(cells["input_path"])})
 
 
-def _ends_of(cells: Mapping[str, Sequence[str]]) -> Hashes:
-    """As `hashes_of`, of all ends of the paths but the whole."""
+def _ends_of(cells: Mapping[str, Sequence[str]]) -> list[Hashes]:
+    """As `hashes_of`, by the last folder only, by the last two, and so on, to all but the first of the longest."""
     plain = {path: _plain(path) for path in set(cells["input_path"])}
     deepest = max((path.count("/") for path in plain.values()), default=0)
-    found = [np.empty(0, np.uint64)]
-    for folders in range(1, deepest + 1):
-        found.append(_of_parts(cells, {path: _last(one, folders) for path, one in plain.items()}))
-    return np.unique(np.concatenate(found))
+    return [
+        _of_parts(cells, {path: _last(one, folders) for path, one in plain.items()})
+        for folders in range(1, deepest + 1)
+    ]
 
 
 def _boards_of(cells: Mapping[str, Sequence[str]]) -> Hashes:
