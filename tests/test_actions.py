@@ -1,6 +1,7 @@
 """evaluate and inference end to end: what they write, against scikit-learn and the table itself."""
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -358,6 +359,13 @@ def judged_by_hand(policy, rows):
     return found
 
 
+def binned_error(probability, defect):
+    """The mean distance from what 15 bins of equally many parts say to what they hold, by size."""
+    order = np.argsort(probability, kind="stable")
+    bins = np.array_split(order, min(15, len(order)))
+    return sum(abs(np.array(probability)[one].mean() - defect[one].mean()) * len(one) for one in bins) / len(order)
+
+
 @pytest.mark.parametrize("types", [[], ["type_column=component_type"]])
 def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog, types):
     path = fitted(*types)
@@ -365,6 +373,7 @@ def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog,
     with caplog.at_level("INFO", logger="goldenpair"):
         given = inference(spec_of("inference", f"inference.policy={path}"))
     rows = rows_of(given.csv_path)
+    assert {row["policy_mark"] for row in rows} == {""}
     wanted = judged_by_hand(policy, rows)
     assert [row["verdict"] for row in rows] == wanted and given.count("REVIEW") == wanted.count("REVIEW") > 0
     assert (
@@ -384,7 +393,11 @@ def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog,
     assert told["point"]["capture"]["count"] == int((stopped & defect).sum())
     decided = told["policy"]
     assert decided["verdicts"] == {one: wanted.count(one) for one in ("PASS", "REVIEW", "FAIL", "ERROR")}
-    assert decided["marks"] == [] and decided["fitted_on"]["name"] == "evaluate.csv" and decided["ece"] >= 0
+    assert (
+        decided["marks"] == []
+        and decided["fitted_on"]["name"] == "evaluate.csv"
+        and decided["ece"] == pytest.approx(binned_error([float(row["probability"]) for row in rows], defect), abs=1e-5)
+    )
     assert result.policy.source == f"evaluate.policy: {path}"
 
 
@@ -404,6 +417,24 @@ def test_a_policy_is_not_reported_on_its_own_parts(spec_of, boards, fitted, tmp_
     assert mark.startswith("fitted on the split it is reported on") and mark in caplog.text
     assert json.loads((result.folder / "metrics.json").read_text())["policy"]["marks"] == [mark]
     assert {row["policy_mark"] for row in rows_of(result.folder / "evaluate.csv")} == {mark}
+    judged = inference(
+        spec_of("inference", f"inference.policy={path}", own[1].replace("test_dataset", "infer_dataset"))
+    )
+    (told,) = {row["policy_mark"] for row in rows_of(judged.csv_path)}
+    assert told.startswith("fitted on the split it is reported on") and "parts of them" in told
+
+
+def test_a_policy_of_a_table_without_names_is_marked_and_refused_on_its_own_file(spec_of, boards, fitted, caplog):
+    path = fitted()
+    content = json.loads(path.read_text())
+    content["fitted_on"]["parts"] = None
+    path.write_text(json.dumps(content))
+    (mark,) = evaluate(spec_of("evaluate", f"evaluate.policy={path}")).policy.marks
+    assert mark.startswith("not known to be fitted on other parts") and mark in caplog.text
+    content["fitted_on"]["sha256"] = hashlib.sha256(boards.test_csv.read_bytes()).hexdigest()
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="the same file"):
+        evaluate(spec_of("evaluate", f"evaluate.policy={path}"))
 
 
 def test_a_plain_cutoff_adds_no_column_and_no_review(spec_of, caplog):

@@ -122,7 +122,15 @@ def test_triton_is_told_what_the_file_says(exported, kind, batch, output):
     model = onnx.load(folder / file)
     assert [one.name for one in model.graph.input] == ["input_1", "input_2"]
     assert all(text.count(one) == text.count({"[": "]", "{": "}"}[one]) for one in "[{")
-    assert "above 0.25 it is FAIL" in text and Path(file).name == "model_pixels.onnx"
+    assert Path(file).name == "model_pixels.onnx"
+
+
+def test_no_cutoff_is_written_where_a_later_policy_would_not_change_it(exported):
+    folder = exported("learnable")
+    assert json.loads((folder / "model.json").read_text())["policy"]["band"]["review"] == 0.25
+    for name in ("config.pbtxt", "nvdsinfer_config.yaml"):
+        text = (folder / name).read_text()
+        assert "what it becomes is 'policy' in model.json" in text and "0.25" not in text
 
 
 def test_nothing_is_written_unasked(exported):

@@ -13,7 +13,8 @@ import torch
 from goldenpair import CheckpointError, DataError, InputError, Inspector, Policy, evaluate, export, inference
 from goldenpair.checkpoint import load_task, read_checkpoint, save, stamp
 from goldenpair.deployment import ExportNote, is_exported, load_exported, open_onnx, replace_policy
-from goldenpair.quality.policy import Band, TypeBand
+from goldenpair.quality.policy import Band, FittedOn, TypeBand
+from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
@@ -148,6 +149,28 @@ def test_a_policy_goes_into_a_model_exported_before_there_were_policies(made, ex
     assert Inspector(folder).policy == Policy.of_cutoff(0.3, "model.margin")
     replace_policy(folder, Policy.of_cutoff(0.4, "test"))
     assert Inspector(folder).cutoff == 0.4
+
+
+@pytest.mark.parametrize(
+    ("change_spec", "given", "told"),
+    [
+        ({}, {"score_column": "output_score"}, "fitted on the scores 'output_score', not 'siamese_score'"),
+        ({"probabilities": True}, {"cutoff": 1.2}, "a cutoff of 1.2, but the score of this network is a probability"),
+    ],
+)
+def test_a_policy_of_other_scores_goes_into_no_model(exported, monkeypatch, change_spec, given, told):
+    folder = exported()
+    if change_spec:
+        monkeypatch.setattr(OpticalInspectionSpec, "scores_are_probabilities", property(lambda _: True))
+    policy = Policy.of_cutoff(given.get("cutoff", 0.5), "test")
+    if "score_column" in given:
+        counts = {"good": 9, "defects": 1, "unscored": 0, "boards": 1, "parts": None}
+        fitted = FittedOn(name="v.csv", sha256="aa", score_column=given["score_column"], **counts)
+        policy = policy.model_copy(update={"fitted_on": fitted})
+    before = (folder / "model.json").read_bytes()
+    with pytest.raises(InputError, match=told):
+        replace_policy(folder, policy)
+    assert (folder / "model.json").read_bytes() == before
 
 
 def test_a_policy_does_not_go_into_what_was_changed(exported):

@@ -250,6 +250,33 @@ def test_an_unnamed_part_counts_in_the_global_band_only():
     assert stopped(policy, table)[table.is_defect].all()
 
 
+def mislabelled(defects_of_x=()):
+    """Two types with defects, and one of 25 good parts, two of which are defects by their scores."""
+    rng = np.random.default_rng(0)
+    good = [*rng.normal(0.2, 0.1, 200), *rng.normal(0.4, 0.1, 200), *rng.normal(0.3, 0.1, 23), 3.0, 3.0]
+    bad = [*rng.normal(1.5, 0.05, 20), *rng.normal(1.7, 0.05, 20), *defects_of_x]
+    kinds = ["A"] * 200 + ["B"] * 200 + ["X"] * 25 + ["A"] * 20 + ["B"] * 20 + ["X"] * len(defects_of_x)
+    return scored(good, bad, comp_type=kinds)
+
+
+@pytest.mark.parametrize("rule", [ALL, FalseCallRule(ppm=5000), CostRule(miss=1000, false_call=1)])
+@pytest.mark.parametrize("own", [[], [1.6]])
+def test_good_parts_alone_give_no_type_a_cutoff_above_the_global_one(rule, own):
+    table = mislabelled(own)
+    policy = fit_policy(table, rule, type_column="comp_type")
+    assert policy.types["X"].review <= policy.band.review < table.score[table.is_defect].min()
+    assert policy.decide(np.full(12, 1.6, np.float32), ["X"] * 12).stopped.all()
+    capped = "types of fewer than 5 defects get no cutoffs above the global ones, which hold for 1"
+    assert any(note.startswith(capped) and note.endswith(": X") for note in policy.notes)
+    assert any("without any defect" in note for note in policy.notes) == (not own)
+
+
+def test_a_type_with_defects_of_its_own_may_be_above_the_global_cutoff():
+    policy = fit_policy(by_type(), ALL, type_column="comp_type")
+    assert policy.types["BGA"].review > policy.band.review
+    assert not any("global ones" in note or "without any defect" in note for note in policy.notes)
+
+
 def test_with_types_the_proofs_are_estimates():
     policy = fit_policy(by_type(), ALL, type_column="comp_type", fail_false_call_ppm=500)
     assert not any(one.holds for one in policy.guarantees)

@@ -111,7 +111,7 @@ def test_a_policy_and_that_it_must_not_be_fitted_on_the_same_parts(table, tmp_pa
     policy, other = tmp_path / "policy.json", tmp_path / "other.csv"
     assert cli.main(["policy", str(table), "--capture", "1.0", "--out", str(policy)]) == 0
     assert "fitted on parts that it would be reported on" in refused(capsys, table, "--policy", policy)
-    assert report(table, "--policy", policy, "--force") == 0
+    assert report(table, "--policy", policy, "--same-parts") == 0
     told = metrics(tmp_path / "inference_report")
     assert "fitted on" in told["marks"][0]
     page = (tmp_path / "inference_report" / "report.html").read_text("utf-8")

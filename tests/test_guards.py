@@ -20,7 +20,7 @@ TESTS = ROOT / "tests"
 PACKAGE = ROOT / "src" / "goldenpair"
 
 LAYERS = [
-    {"errors", "progress"},
+    {"errors", "progress", "arguments"},
     {"specs"},
     {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
     {"quality"},

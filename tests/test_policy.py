@@ -11,7 +11,20 @@ from goldenpair.metrics import above
 from goldenpair.quality.calibration import Calibration
 from goldenpair.quality.decided import decided
 from goldenpair.quality.parts import KnownParts
-from goldenpair.quality.policy import ERROR, FAIL, FORCED, PASS, REVIEW, Band, FittedOn, Policy, TypeBand
+from goldenpair.quality.policy import (
+    BOARDS,
+    ERROR,
+    FAIL,
+    FORCED,
+    PASS,
+    PERHAPS,
+    REVIEW,
+    UNKNOWN,
+    Band,
+    FittedOn,
+    Policy,
+    TypeBand,
+)
 from goldenpair.specs.load import default_spec
 
 CURVE = Calibration(method="platt", score=[0.0, 1.0], probability=[0.1, 0.9], goods=9, defects=1, ece=0.0)
@@ -242,7 +255,9 @@ def test_a_policy_is_refused_on_its_own_parts(names, told):
     policy = typed(fitted_on=fitted("ABC"))
     with pytest.raises(InputError, match=told) as caught:
         policy.for_report(parts(names), "test.csv")
-    assert all(word in str(caught.value) for word in ("validation.csv", "test.csv", "policy_forced=true"))
+    assert all(word in str(caught.value) for word in ("validation.csv", "test.csv", "--same-parts"))
+    with pytest.raises(InputError, match="force it .evaluate.policy_forced=true.,"):
+        policy.for_report(parts(names), "test.csv", overruled_by="evaluate.policy_forced=true")
 
 
 def test_forced_it_is_marked_for_good():
@@ -262,7 +277,43 @@ def test_the_same_file_is_known_where_parts_have_no_names():
     policy = typed(fitted_on=fitted("", sha256="aa"))
     with pytest.raises(InputError, match="the same file"):
         policy.for_report({"label": ["PASS"]}, "validation.csv", "aa")
-    assert policy.for_report({"label": ["PASS"]}, "other.csv", "bb") == policy
+    (mark,) = policy.for_report({"label": ["PASS"]}, "other.csv", "bb").marks
+    assert mark.startswith(UNKNOWN) and "validation.csv" in mark and "other.csv" in mark
+    (mark,) = typed(fitted_on=fitted("ABC")).for_report({"label": ["PASS"]}, "other.csv", "bb").marks
+    assert mark.startswith(UNKNOWN)
+
+
+def test_parts_that_are_only_alike_and_shared_boards_are_marked_and_not_refused():
+    known = {"input_path": ["val/b1/top", "val2/b1/top"], "object_name": ["R1", "R2"]}
+    on = fitted("A").model_copy(update={"parts": KnownParts.of(known)})
+    (mark,) = typed(fitted_on=on).for_report({"input_path": ["test/b1/top"], "object_name": ["R1"]}, "test.csv").marks
+    assert mark.startswith(f"{PERHAPS} (test.csv: 1 part have")
+    other = {"input_path": ["val/b8/top", "val2/b9/top"], "object_name": ["R1", "R2"]}
+    (mark,) = typed(fitted_on=on).for_report(other, "test.csv").marks
+    assert mark == f"{BOARDS} (test.csv: 2 of them are in validation.csv)"
+
+
+def test_later_reports_are_told_what_the_policy_had_to_do_with_the_parts():
+    policy = typed(fitted_on=fitted("ABC"))
+    assert policy.for_report(parts("XY"), "test.csv").mark_column(2) == {"policy_mark": ["", ""]}
+    forced = policy.for_report(parts("AX"), "test.csv", forced=True)
+    assert forced.mark_column(2) == {"policy_mark": forced.marks * 2} and forced.marks[0].startswith(FORCED)
+    assert Policy.of_cutoff(0.5, "test").mark_column(2) == {}
+
+
+def test_a_policy_file_that_an_editor_of_windows_saved(tmp_path):
+    path = tmp_path / "policy.json"
+    path.write_bytes(b"\xef\xbb\xbf" + typed().model_dump_json().encode())
+    assert Policy.load(path) == typed()
+
+
+def test_damaged_hashes_of_a_file_are_named(tmp_path):
+    content = typed(fitted_on=fitted("ABC")).model_dump(mode="json")
+    content["fitted_on"]["parts"]["hashes"] = "AAAA"
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="fitted_on.parts: .*fit the policy again"):
+        Policy.load(path)
 
 
 # as data

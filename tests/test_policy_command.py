@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from goldenpair import cli
+from goldenpair.data.boards import TYPE_COLUMNS
 from goldenpair.quality.policy import Policy
 
 
@@ -145,3 +146,63 @@ def test_many_types_are_shown_in_part(tmp_path, capsys):
     assert "... and 5 more types" in said and "any other" in said
     assert "Note: its table does not name its parts" in said
     assert len(Policy.load(tmp_path / "policy.json").types) == 25
+
+
+def test_names_of_types_are_no_markup(table, tmp_path, capsys):
+    table.write_text(table.read_text().replace("QFN", "C[/x]").replace(",chip", ",[red]"))
+    words = ("--capture", 1, "--type-column", "comp_type", "--package-column", "package")
+    assert policy(table, "--out", tmp_path / "policy.json", *words) == 0
+    said = capsys.readouterr().out
+    assert "C[/x]" in said and "[red]" in said
+
+
+def test_a_column_in_brackets_is_no_markup(table, tmp_path, capsys):
+    table.write_text(table.read_text().replace("comp_type", "[/kind]"))
+    assert policy(table, "--out", tmp_path / "p.json", "--capture", 1, "--type-column", "[/kind]") == 0
+    assert "By [/kind]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", TYPE_COLUMNS)
+def test_the_column_of_types_is_found_by_its_usual_names(table, tmp_path, name):
+    table.write_text(table.read_text().replace(",package", ",housing").replace("comp_type", name))
+    assert policy(table, "--out", tmp_path / "policy.json", "--capture", 1, "--type-column") == 0
+    assert Policy.load(tmp_path / "policy.json").column == name
+
+
+def test_no_column_of_types(table, tmp_path, capsys):
+    table.write_text(table.read_text().replace(",package", ",housing").replace("comp_type", "sort"))
+    assert policy(table, "--out", tmp_path / "policy.json", "--capture", 1, "--type-column") == 2
+    assert "name its column of component types: --type-column COLUMN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_folder_is_no_policy_file(table, tmp_path, capsys, force):
+    assert policy(table, "--out", tmp_path, "--capture", 1, *force) == 2
+    assert f"--out {tmp_path}: that is a folder; name a file in it" in capsys.readouterr().err
+
+
+def test_nothing_is_written_if_the_model_cannot_take_it(table, tmp_path, capsys):
+    words = ("--out", tmp_path / "policy.json", "--into", tmp_path / "nowhere.onnx")
+    assert policy(table, *words, "--capture", 1) == 2
+    assert "there is no such file" in capsys.readouterr().err and not (tmp_path / "policy.json").exists()
+
+
+def test_the_model_stays_as_it_is_if_the_file_cannot_be_written(table, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("goldenpair.deployment.model_for_policy", lambda path, policy: path)
+    monkeypatch.setattr("goldenpair.deployment.replace_policy", lambda path, policy: written.append(path))
+    (tmp_path / "taken").write_text("")
+    words = ("--into", tmp_path / "model", "--capture", 1)
+    assert policy(table, "--out", tmp_path / "taken" / "policy.json", *words) == 2
+    assert not written
+    assert policy(table, "--out", tmp_path / "policy.json", *words) == 0
+    assert written == [str(tmp_path / "model")]
+
+
+def test_a_policy_that_windows_saved_is_read(table, tmp_path, capsys):
+    path = tmp_path / "policy.json"
+    assert policy(table, "--out", path, "--capture", 1) == 0
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert cli.main(["report", str(table), "--policy", str(path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "it was fitted on parts that it would be reported on" in said and "force it (--same-parts)" in said

@@ -142,9 +142,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
-        policy = inspector.policy.for_report(table.cells, table.source, forced=spec.evaluate.policy_forced)
-        for mark in policy.marks:
-            log.warning("The policy is %s: the figures flatter.", mark)
+        policy = inspector.policy_for(table, spec.evaluate.policy_forced)
         maps, heatmaps, began = _class_maps(run, table), heatmaps_of(run, inspector), time.perf_counter()
         verdicts = _inspect(inspector, run, table, maps)
         throughput = len(table) / (time.perf_counter() - began)
@@ -167,9 +165,10 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     """Give every row of `infer_dataset` a verdict; no label column is needed.
 
     Writes `inference.csv`: the table's columns, then siamese_score, verdict and error, in table order, and the
-    probability of a defect if the policy knows it. What decides is `inference.policy` or `inference.cutoff`, else that
-    of evaluate, else the margin. A row whose pictures cannot be read gets the
-    verdict ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
+    probability of a defect if the policy knows it. Of a fitted policy `policy_mark` says what it has to do with these
+    parts, as figures of verdicts on the parts that it was fitted on would flatter. What decides is `inference.policy`
+    or `inference.cutoff`, else that of evaluate, else the margin. A row whose pictures cannot be read gets the verdict
+    ERROR. Raises InputError as evaluate does, RunError if no row could be scored.
     """
     _check(spec, "inference")
     from goldenpair.heatmaps import heatmaps_of
@@ -179,9 +178,10 @@ def inference(spec: NetworkSpec) -> InferenceResult:
         wish = _policy(spec, "inference")
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
         inspector, maps = _inspector(spec, run, "inference", wish), _class_maps(run, table)
+        policy = inspector.policy_for(table, forced=True)  # without labels there are no figures to flatter yet
         heatmaps = heatmaps_of(run, inspector)
         verdicts = _inspect(inspector, run, table, maps)
-        columns = maps.columns if maps else {}
+        columns = (maps.columns if maps else {}) | policy.mark_column(len(table))
         result = InferenceResult(run.folder / "inference.csv", verdicts)
         with whole_file(result.csv_path) as temporary:
             write_verdicts(temporary, table, verdicts, columns)

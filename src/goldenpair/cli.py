@@ -6,15 +6,17 @@ It adds nothing that a spec does not have. Exit code 0: done; 1: failed; 2: the 
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldenpair import __version__, policy_command
+from goldenpair import __version__
+from goldenpair.arguments import add_debug
 from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
+from goldenpair.policy_command import add_policy
 from goldenpair.reporting.command import add_report
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class _Plain(logging.Formatter):
 
 def _guarded(given: argparse.Namespace) -> int:
     try:
-        _run(given)
+        given.run(given, _console())
         return 0
     except KeyboardInterrupt as error:
         print(str(error) or "stopped by the user", file=sys.stderr)
@@ -107,33 +109,19 @@ def _guarded(given: argparse.Namespace) -> int:
         return 2 if isinstance(error, InputError) else 1
 
 
-def _run(given: argparse.Namespace) -> None:
-    if given.command in NETWORKS:
-        _network(given)
-    elif given.command == "spec":
-        schema = import_module("goldenpair.specs.schema")
-        print(schema.template(given.network, given.action, given.task), end="")
-    elif given.command == "schema":
-        _schema(given)
-    elif given.command == "audit":
-        _audit(given)
-    elif given.command == "policy":
-        policy_command.run(given)
-    elif given.command == "import":
-        _import(given)
-    elif given.command == "simulate":
-        _simulate(given)
-    elif given.command == "cache":
-        _cache(given)
-    elif given.command == "backbones":
-        _backbones(given)
-    elif "run" in given:
-        given.run(given, _console())
-    else:
-        import_module("goldenpair.demo").run(Path(given.out))
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)  # a file has no width
 
 
-def _schema(given: argparse.Namespace) -> None:
+def _template(given: argparse.Namespace, console: "Console") -> None:
+    schema = import_module("goldenpair.specs.schema")
+    print(schema.template(given.network, given.action, given.task), end="")
+
+
+def _schema(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.specs.schema import schema_text
     from goldenpair.specs.tao_schema import tao_files, tao_schema_text
 
@@ -149,7 +137,7 @@ def _schema(given: argparse.Namespace) -> None:
             _write(Path(given.out) / path, content)
 
 
-def _network(given: argparse.Namespace) -> None:
+def _network(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.specs.load import default_spec, load_spec
 
     if given.action == "default_specs":
@@ -164,7 +152,6 @@ def _network(given: argparse.Namespace) -> None:
     if given.action == "evaluate":
         from goldenpair.report import cutoff_table, kpi_table, pixel_table, target_table
 
-        console = _console()
         console.print(kpi_table(result.metrics))
         if result.targets.findings:
             console.print(target_table(result.targets))
@@ -177,22 +164,15 @@ def _network(given: argparse.Namespace) -> None:
             console.print(robustness_table(result.robustness))
 
 
-def _audit(given: argparse.Namespace) -> None:
+def _audit(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.specs.load import load_spec
 
     spec = load_spec(given.network, given.spec, given.overrides)
     report = import_module("goldenpair.actions").audit(spec, Path(given.spec))
-    report.show(_console())
+    report.show(console)
     if report.fatal:
         kinds = sum(fault.fatal for fault in report.faults)
         raise DataError(f"the data cannot be used: {kinds} of the faults above {'is' if kinds == 1 else 'are'} fatal")
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=120)  # a file has no width
 
 
 def _default_specs(spec: "NetworkSpec") -> None:
@@ -211,7 +191,11 @@ def _write(path: Path, text: str) -> None:
     print(f"Wrote {path}")
 
 
-def _simulate(given: argparse.Namespace) -> None:
+def _demo(given: argparse.Namespace, console: "Console") -> None:
+    import_module("goldenpair.demo").run(Path(given.out))
+
+
+def _simulate(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.data.simulate import simulate
     from goldenpair.progress import progress_bar
     from goldenpair.specs.load import load_section
@@ -226,7 +210,7 @@ def _simulate(given: argparse.Namespace) -> None:
     print(f"Next: goldenpair optical_inspection train -e {made.spec_path}")
 
 
-def _cache(given: argparse.Namespace) -> None:
+def _cache(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.data.cache import default_folder
     from goldenpair.data.packs import clear, contents
 
@@ -239,10 +223,10 @@ def _cache(given: argparse.Namespace) -> None:
         return
     from goldenpair.report import cache_table
 
-    _console().print(cache_table(folder, contents(folder)))
+    console.print(cache_table(folder, contents(folder)))
 
 
-def _backbones(given: argparse.Namespace) -> None:
+def _backbones(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.listing import backbones_table, names_like
     from goldenpair.progress import progress_bar
     from goldenpair.specs.backbones import FAN, import_timm
@@ -250,7 +234,7 @@ def _backbones(given: argparse.Namespace) -> None:
     names = names_like(given.pattern)
     with progress_bar("Building networks without their weights") as progress:
         table = backbones_table(names, progress)
-    _console().print(table)
+    console.print(table)
     if set(names) <= set(FAN):
         try:
             import_timm()
@@ -262,7 +246,7 @@ def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def _import(given: argparse.Namespace) -> None:
+def _import(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.importing import import_checkpoint, import_table, read_foreign, refuse_existing
     from goldenpair.specs.load import load_spec
 
@@ -274,7 +258,7 @@ def _import(given: argparse.Namespace) -> None:
     elif given.out or given.overrides:
         raise InputError("--out and overrides need the spec that the checkpoint was trained with: -e SPEC")
     spec = load_spec(foreign.network, given.spec, given.overrides) if given.spec else None
-    _console().print(import_table(foreign.compare(spec)))
+    console.print(import_table(foreign.compare(spec)))
     print(f"{foreign.network}: {', '.join(f'{path} {value}' for path, value in foreign.facts().items())}")
     if foreign.pixels is not None:
         print(f"num_input x image_height x image_width = {foreign.pixels}")
@@ -300,11 +284,11 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(network, help=f"train, evaluate or run {network}")
         command.add_argument("action", choices=ACTIONS, help="; ".join(f"{k}: {v}" for k, v in ACTIONS.items()))
         _spec(command)
-        _debug(command)
+        _finish(command, _network)
     command = commands.add_parser("audit", help="check the tables and pictures of a spec")
     command.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"default: {NETWORKS[0]}")
     _spec(command, required=True)
-    _debug(command)
+    _finish(command, _audit)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)
         command.add_argument("network", choices=NETWORKS)
@@ -314,33 +298,29 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--dialect", choices=("json", "tao"), default="json", help="standard, or as TAO's")
             command.add_argument("--out", metavar="DIR", help="with tao: write schemas, manifest and templates there")
-        _debug(command)
+        _finish(command, _template if name == "spec" else _schema)
     command = commands.add_parser("import", help="make a checkpoint of TAO's, old ones too, one of ours")
     command.add_argument("checkpoint", help="TAO's .pth file; no code in it runs")
     _spec(command)
     command.add_argument("--out", metavar="FILE", help="file to write (default: CHECKPOINT_goldenpair.pth beside it)")
-    _debug(command)
-    command = commands.add_parser(
-        "policy", help="choose cutoffs on validation data, for evaluate, inference and export"
-    )
-    policy_command.add_arguments(command)
-    _debug(command)
+    _finish(command, _import)
+    add_policy(commands)
     command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
     command.add_argument("out", help="folder to make")
     command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
-    _debug(command)
+    _finish(command, _simulate)
     command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")
-    _debug(command)
+    _finish(command, _cache)
     command = commands.add_parser("backbones", help="list backbones of visual_changenet and whose weights are here")
     command.add_argument("pattern", nargs="?", help="a part of the name, or a pattern such as 'mobilenetv4*'")
-    _debug(command)
+    _finish(command, _backbones)
     add_report(commands)
     add_commands(commands)
     command = commands.add_parser("demo", help="simulate, train, inspect, evaluate and export, in a few minutes")
     command.add_argument("out", nargs="?", default="demo", help="folder to make (default: demo)")
-    _debug(command)
+    _finish(command, _demo)
     return parser
 
 
@@ -350,5 +330,7 @@ def _spec(command: argparse.ArgumentParser, required: bool = False) -> None:
     command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
 
 
-def _debug(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+def _finish(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace, "Console"], None]) -> None:
+    """`run` takes what was given and a console, as that of every command does."""
+    add_debug(command)
+    command.set_defaults(run=run)

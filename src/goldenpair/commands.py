@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldenpair.arguments import add_columns, add_debug
 from goldenpair.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_SCORE = "column of the scores (default: siamese_score or output_score)"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,10 +22,7 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = commands.add_parser("compare", help="say whether one of two files of scores is better on the same parts")
     command.add_argument("a", metavar="A.csv", help="scores of the one, with labels")
     command.add_argument("b", metavar="B.csv", help="scores of the other")
-    command.add_argument("--labels", metavar="CSV", help="a table whose labels replace those of both")
-    command.add_argument("--score", metavar="COLUMN", help=_SCORE)
-    command.add_argument("--label", metavar="COLUMN", default="label", help="column of the labels (default: label)")
-    command.add_argument("--board", metavar="COLUMN", help="column of the boards (default: board, or first folder)")
+    add_columns(command, several=True)
     command.add_argument("--cutoff-a", type=float, metavar="X", help="cutoff of A (default: its column verdict)")
     command.add_argument("--cutoff-b", type=float, metavar="Y", help="cutoff of B (default: its column verdict)")
     command.add_argument(
@@ -47,7 +43,7 @@ def _add_gauge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command.add_argument("--appraiser", metavar="COLUMN", help="column of who decided (default: appraiser, or one)")
     command.add_argument("--reference", metavar="COLUMN", help="column of the truth (default: label, if there is one)")
     command.add_argument("--verdict", metavar="COLUMN", help="column of the verdicts (default: verdict)")
-    command.add_argument("--score", metavar="COLUMN", help=_SCORE)
+    command.add_argument("--score", metavar="COLUMN", help="score column (default: siamese_score or output_score)")
     command.add_argument("--cutoff", type=float, metavar="X", help="make verdicts of the scores")
     _out(command, "gauge.json")
     command.set_defaults(run=_gauge)
@@ -55,7 +51,7 @@ def _add_gauge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _out(command: argparse.ArgumentParser, files: str) -> None:
     command.add_argument("--out", metavar="DIR", help=f"folder for {files}")
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_debug(command)
 
 
 def _compare(given: argparse.Namespace, console: "Console") -> None:

@@ -64,13 +64,10 @@ def _with_normalisation(file: Path, made: Path, note: ExportNote) -> list[int]:
 
 def _about(note: ExportNote, size: list[int]) -> str:
     score = "the second value of its softmax" if size else "its value"
-    band, types = note.policy.band, len(note.policy.types)
-    person = f" goes to a person, and above {band.fail} it" if band.fail > band.review else ""
-    others = f" (of {types} component types: other cutoffs, in {Path(note.onnx_file).stem}.json)" if types else ""
-    lines = (
-        f"The score of a pair is {score} in the output {note.outputs[0]!r}; above {band.review} it{person} is FAIL"
-        f"{others}.",
-        f"Pictures: lights {note.pictures.lights or 'none'}, joined as {Path(note.onnx_file).stem}.json says.",
+    beside = f"{Path(note.onnx_file).stem}.json"
+    lines = (  # no cutoff: the policy may be replaced after the export, and only that file would know
+        f"The score of a pair is {score} in the output {note.outputs[0]!r}; what it becomes is 'policy' in {beside}.",
+        f"Pictures: lights {note.pictures.lights or 'none'}, joined as {beside} says.",
     )
     return "".join(f"# {line}\n" for line in lines)
 

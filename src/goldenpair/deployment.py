@@ -15,6 +15,7 @@ from goldenpair.data.table import Layout
 from goldenpair.errors import CheckpointError, InputError, first_line
 from goldenpair.models.changenet import AT_ONCE, PairNetwork
 from goldenpair.quality.policy import Policy
+from goldenpair.quality.scored import SCORE_COLUMNS
 from goldenpair.run import write_text
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.tasks import Task, create_task
@@ -246,12 +247,21 @@ def load_exported(path: str | Path, spec: NetworkSpec | None = None) -> tuple[Ta
     return around(network, chosen, file), chosen, note.policy
 
 
+def model_for_policy(path: str | Path, policy: Policy) -> Path:
+    """The `.onnx` file of an exported model that a policy may be written into. Raises CheckpointError for what
+    `load_exported` would refuse of its JSON file, InputError for a policy of other scores than the model gives."""
+    file, note = _read_note(Path(path))
+    trained = own_spec({"network": note.network, "spec": note.spec}, f"exported model {file}")
+    policy.refuse_scores_of_others(SCORE_COLUMNS[0], trained.scores_are_probabilities)
+    return file
+
+
 def replace_policy(path: str | Path, policy: Policy) -> Path:
     """Write a policy into an exported model, which is its folder or its `.onnx` file; returns the JSON file.
 
-    Nothing else changes. Raises CheckpointError for what `load_exported` would refuse of that file.
+    Nothing else changes. Raises as `model_for_policy`.
     """
-    file, _ = _read_note(Path(path))
+    file = model_for_policy(path, policy)
     beside = file.with_suffix(".json")
     content = json.loads(beside.read_text(encoding="utf-8"))  # as it is: its fingerprint is of what it says
     write_text(beside, json.dumps({**content, "policy": policy.model_dump(mode="json")}, indent=1) + "\n")

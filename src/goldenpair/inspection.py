@@ -16,7 +16,7 @@ from goldenpair.checkpoint import load_task, read_checkpoint
 from goldenpair.data.audit import UNLABELLED, audit
 from goldenpair.data.decoding import as_picture, decode
 from goldenpair.data.table import PATH_COLUMNS, PairTable, read_blocks
-from goldenpair.deployment import is_exported, load_exported
+from goldenpair.deployment import is_exported, load_exported, sha256
 from goldenpair.devices import first_device
 from goldenpair.errors import DataError, InputError
 from goldenpair.evaluation import TakeClasses, closest_golden, look_at_pictures, score_table
@@ -113,6 +113,16 @@ class Inspector:
     def cutoff(self) -> float:
         """A score above it is not PASS, unless the policy says otherwise of its component type."""
         return self.policy.cutoff
+
+    def policy_for(self, table: PairTable, forced: bool) -> Policy:
+        """The policy with marks that say what it has to do with a table's parts, which are logged; InputError if it was
+        fitted on them and is not `forced`."""
+        file = Path(table.source)
+        digest = sha256(file) if file.is_file() else ""
+        policy = self.policy.for_report(table.cells, table.source, digest, forced, "evaluate.policy_forced=true")
+        for mark in policy.marks:
+            log.warning("The policy is %s: figures on this table flatter.", mark)
+        return policy
 
     @property
     def lights(self) -> tuple[str, ...]:

@@ -4,19 +4,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldenpair.arguments import add_columns, add_debug
+from goldenpair.data.boards import TYPE_COLUMNS
 from goldenpair.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from goldenpair.quality.policy import Policy, Rule
     from goldenpair.quality.scored import ScoredTable
 
 _COSTS = ("miss", "false_call", "review")
+_KNOWN = "*"
+"""Any of TYPE_COLUMNS."""
 _SHOWN = 20
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_policy(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Sets `run`, which takes what was given and a console."""
+    command = commands.add_parser(
+        "policy", help="choose cutoffs on validation data, for evaluate, inference and export"
+    )
     command.add_argument("source", help="CSV of validation data with labels and scores, or a policy.json for --into")
     command.add_argument("--out", metavar="FILE", help="policy file to write")
     command.add_argument("--into", metavar="MODEL", help="exported model (folder or .onnx) to write the policy into")
@@ -35,19 +44,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="PPM",
         help="REVIEW what is stopped, and FAIL only beyond so many of a million good parts",
     )
-    command.add_argument("--type-column", default="", metavar="COLUMN", help="cutoffs by this component type")
+    command.add_argument(
+        "--type-column",
+        nargs="?",
+        const=_KNOWN,
+        default="",
+        metavar="COLUMN",
+        help=f"cutoffs by this component type (without COLUMN: the first there is of {', '.join(TYPE_COLUMNS)})",
+    )
     command.add_argument("--package-column", default="", metavar="COLUMN", help="package class of the types")
-    command.add_argument("--labels", metavar="CSV", help="table whose labels replace those of the CSV")
-    command.add_argument("--score", metavar="COLUMN", help="score column (default: siamese_score or output_score)")
-    command.add_argument("--label", default="label", metavar="COLUMN", help="label column (default: label)")
-    command.add_argument("--board", metavar="COLUMN", help="board column (default: first folder of input_path)")
+    add_columns(command)
     command.add_argument("--force", action="store_true", help="replace the file of --out if it is there")
+    add_debug(command)
+    command.set_defaults(run=_policy)
 
 
-def run(given: argparse.Namespace) -> None:
+def _policy(given: argparse.Namespace, console: "Console") -> None:
     """Raises InputError for whatever cannot be done; then nothing was written."""
-    from rich.console import Console
-
     from goldenpair.quality.fitting import fit_policy
     from goldenpair.quality.policy import Policy
     from goldenpair.quality.scored import read_scored
@@ -68,11 +81,9 @@ def run(given: argparse.Namespace) -> None:
             table,
             rule,
             fail_false_call_ppm=given.fail_false_call_ppm,
-            type_column=given.type_column,
+            type_column=_type_column(given.type_column, table),
             package_column=given.package_column,
         )
-        console = Console()
-        console = console if console.is_terminal else Console(width=120)
         print(f"{policy.told()}: {policy.rule}")
         print("On the parts it was fitted on, so on other parts it will do worse:")
         console.print(verdict_table(policy, table))
@@ -80,6 +91,16 @@ def run(given: argparse.Namespace) -> None:
             console.print(type_table(policy))
         _say(policy)
     _write(policy, given)
+
+
+def _type_column(wish: str, table: "ScoredTable") -> str:
+    found = next((one for one in TYPE_COLUMNS if one in table.cells), None)
+    if wish == _KNOWN and found is None:
+        raise InputError(
+            f"table {table.source}: it has none of {', '.join(TYPE_COLUMNS)}, but {', '.join(table.cells)}; "
+            "name its column of component types: --type-column COLUMN"
+        )
+    return found if wish == _KNOWN and found else wish
 
 
 def _is_policy(given: argparse.Namespace) -> bool:
@@ -97,6 +118,8 @@ def _refuse(given: argparse.Namespace) -> None:
         raise InputError("no rule: give one of --capture, --miss-risk, --false-call-ppm and --cost")
     if not given.out and not given.into:
         raise InputError("nowhere to write: give --out policy.json, or --into an exported model")
+    if given.out and Path(given.out).is_dir():
+        raise InputError(f"--out {given.out}: that is a folder; name a file in it, such as policy.json")
     if given.out and Path(given.out).exists() and not given.force:
         raise InputError(f"{given.out}: there already; --force replaces it")
 
@@ -152,13 +175,14 @@ def type_table(policy: "Policy") -> "Table":
     """The bands of the component types with most good parts."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(title=f"By {policy.column}", title_justify="left", box=SIMPLE)
+    made = Table(title=Text(f"By {policy.column}"), title_justify="left", box=SIMPLE)
     for column in ("type", "package", "REVIEW above", "FAIL above", "good parts", "defects", "own weight"):
         made.add_column(column, justify="left" if column in ("type", "package") else "right", overflow="fold")
     for kind, band in sorted(policy.types.items(), key=lambda one: -one[1].goods)[:_SHOWN]:
         counts = (f"{band.goods:,}", f"{band.defects:,}", f"{band.weight:.0%}")
-        made.add_row(kind, band.package, f"{band.review:.6g}", f"{band.fail:.6g}", *counts)
+        made.add_row(Text(kind), Text(band.package), f"{band.review:.6g}", f"{band.fail:.6g}", *counts)
     if len(policy.types) > _SHOWN:
         made.add_row(f"... and {len(policy.types) - _SHOWN} more types", "", "", "", "", "", "")
     made.add_row("any other", "", f"{policy.band.review:.6g}", f"{policy.band.fail:.6g}", "", "", "")
@@ -179,11 +203,13 @@ def _say(policy: "Policy") -> None:
 
 def _write(policy: "Policy", given: argparse.Namespace) -> None:
     if given.into:
-        from goldenpair.deployment import replace_policy
+        from goldenpair.deployment import model_for_policy, replace_policy
 
-        print(f"Wrote the policy into {replace_policy(given.into, policy)}; the network is as it was")
+        model_for_policy(given.into, policy)  # if it cannot be used, nothing is written
     if given.out:
         policy.save(Path(given.out))
         print(f"Wrote {given.out}")
+    if given.into:
+        print(f"Wrote the policy into {replace_policy(given.into, policy)}; the network is as it was")
     if policy.fitted_on and given.out:
         print(f"Next: evaluate.policy={given.out} on other parts, then inference.policy={given.out}")

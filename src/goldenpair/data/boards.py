@@ -1,8 +1,18 @@
-"""Which board each row of a table is of."""
+"""Which board each row of a table is of, and which columns tell the component type."""
 
 from collections.abc import Mapping, Sequence
 
 BOARD_COLUMNS = ("board", "boardname")
+TYPE_COLUMNS = (
+    "component_type",
+    "comp_type",
+    "comp_type_1",
+    "comp_type_2",
+    "part_type",
+    "type",
+    "package",
+)
+"""Names of the column of component types, ours and those of TAO's tables; the first that is there counts."""
 
 
 def boards_of(cells: Mapping[str, Sequence[str]], column: str | None = None) -> tuple[Sequence[str] | None, str]:

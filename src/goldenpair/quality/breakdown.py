@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.data.boards import BOARD_COLUMNS
+from goldenpair.data.boards import BOARD_COLUMNS, TYPE_COLUMNS
 from goldenpair.errors import InputError
 from goldenpair.metrics import Flag, Rate
 from goldenpair.quality.scored import SCORE_COLUMNS, ScoredTable
 
 SMALL = 10
 """A share of fewer parts than this proves nothing."""
-TYPE_COLUMNS = ("component_type", "comp_type", "type", "package")
 MOST_VALUES = 50
 """A column with more values than this is broken down only where it is named."""
 _NOT_OF_PARTS = {"input_path", "golden_path", "object_name", "verdict", "error", "probability", *SCORE_COLUMNS}

@@ -2,9 +2,13 @@
 
 Where types have cutoffs of their own, each score is first measured from its type's level (`shrinkage`), a high quantile
 of good scores, so that each type has about the same share of good parts beyond it. One cutoff on these differences then
-meets the rule over all types together, and the cutoff of a type is its level plus that one.
+meets the rule over all types together, and the cutoff of a type is its level plus that one. Where a rule is about
+defects, a type without enough of its own, or an unknown one, never has a higher cutoff than the rule would give without
+types.
 """
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.errors import DataError, InputError, TableError
+from goldenpair.errors import DataError, InputError, TableError, first_few
 from goldenpair.quality.calibration import calibrate
 from goldenpair.quality.conformal import Guarantee, guarantee, needed, rank
 from goldenpair.quality.parts import KnownParts
@@ -29,7 +33,7 @@ from goldenpair.quality.policy import (
     TypeBand,
 )
 from goldenpair.quality.scored import ScoredTable
-from goldenpair.quality.shrinkage import Level, levels
+from goldenpair.quality.shrinkage import LEAST_DEFECTS, Level, levels
 
 LEAST_SHARE, MOST_SHARE = 0.01, 0.5
 """The levels of types have the share of good parts above them that the rule stops without types, but within these: of
@@ -87,41 +91,47 @@ def fit_policy(
     rows = np.flatnonzero(table.measured)
     score, is_defect = table.score[rows].astype(np.float64), table.is_defect[rows]
     kinds = [table.cells[type_column][row] for row in rows.tolist()] if type_column else [""] * len(rows)
-    overall, of_type = 0.0, dict[str, Level]()
+    overall, of_type, most = 0.0, dict[str, Level](), math.inf
     package_of = _package_of(table, rows, type_column, package_column)
     if type_column:
-        cutoff = _gaps(rule, fail_false_call_ppm, score, is_defect)[0].cutoff()
-        share = float(np.clip((score[~is_defect] > cutoff).mean(), LEAST_SHARE, MOST_SHARE))
+        plain = _gaps(rule, fail_false_call_ppm, score, is_defect)[0].cutoff()
+        share = float(np.clip((score[~is_defect] > plain).mean(), LEAST_SHARE, MOST_SHARE))
+        if isinstance(rule, CaptureRule | MissRule):
+            most = plain
         goods = np.flatnonzero(~is_defect)
-        overall, of_type = levels(score[goods], [kinds[row] for row in goods.tolist()], package_of, share)
+        defects_of = Counter(kinds[row] for row in np.flatnonzero(is_defect).tolist())
+        overall, of_type = levels(score[goods], [kinds[row] for row in goods.tolist()], defects_of, package_of, share)
     level = {"": overall} | {kind: one.value for kind, one in of_type.items()}
     beyond = score - np.array([level[kind] for kind in kinds])
     lower, upper = _gaps(rule, fail_false_call_ppm, beyond, is_defect)
-    defects_of = {kind: 0 for kind in of_type}
-    for row in np.flatnonzero(is_defect).tolist():
-        if kinds[row]:
-            defects_of[kinds[row]] += 1
+
+    def band(of: float, limit: float) -> dict[str, float]:
+        review = min(limit, lower.cutoff(of))
+        return {"review": review, "fail": review if upper is lower else max(review, upper.cutoff(of))}
+
     policy = Policy(
         source=f"goldenpair policy {Path(table.source).name}",
-        band=Band(**_band(lower, upper, overall)),
+        band=Band(**band(overall, most)),
         rule=rule,
         fail_false_call_ppm=fail_false_call_ppm,
         column=type_column,
         package_column=package_column,
         types={
             kind: TypeBand(
-                **_band(lower, upper, one.value),
+                **band(one.value, most if one.defects < LEAST_DEFECTS else math.inf),
                 goods=one.goods,
-                defects=defects_of[kind],
+                defects=one.defects,
                 weight=one.weight,
                 package=package_of[kind],
             )
             for kind, one in of_type.items()
         },
         fitted_on=_fitted_on(table, is_defect),
-        calibration=calibrate(beyond + overall, is_defect),
     )
-    return _with_evidence(policy, table, rows)
+    review = policy.decide(score.astype(np.float32), kinds).review
+    curve = calibrate(score - (review - policy.band.review), is_defect)
+    policy = _with_evidence(policy.model_copy(update={"calibration": curve}), table, rows)
+    return policy.model_copy(update={"notes": [*policy.notes, *_type_notes(of_type)]})
 
 
 def _refuse(table: ScoredTable, rule: Rule, fail_ppm: float | None, type_column: str, package_column: str) -> None:
@@ -170,11 +180,6 @@ def _package_of(table: ScoredTable, rows: NDArray[np.int64], type_column: str, p
             f"the first: {next(iter(twice.values()))}"
         )
     return found
-
-
-def _band(lower: _Gap, upper: _Gap, level: float) -> dict[str, float]:
-    review = lower.cutoff(level)
-    return {"review": review, "fail": max(review, upper.cutoff(level))}
 
 
 def _gaps(rule: Rule, fail_ppm: float | None, score: Scores, is_defect: Flags) -> tuple[_Gap, _Gap]:
@@ -292,6 +297,21 @@ def _with_evidence(policy: Policy, table: ScoredTable, rows: NDArray[np.int64]) 
     if policy.band.fail > policy.band.review:
         proofs.append(guarantee("automatic FAIL of a good part", counts.good, counts.failed_good, failing))
     return policy.model_copy(update={"guarantees": proofs, "notes": _notes(policy, counts)})
+
+
+def _type_notes(of_type: Mapping[str, Level]) -> list[str]:
+    """Types whose cutoffs rest on good parts more than on defects."""
+    capped = [kind for kind, one in of_type.items() if one.capped]
+    without = [kind for kind, one in of_type.items() if not one.defects]
+    notes = []
+    if capped:
+        notes.append(
+            f"types of fewer than {LEAST_DEFECTS} defects get no cutoffs above the global ones, which hold for "
+            f"{len(capped)} whose good parts score higher: {', '.join(first_few(capped, 5))}"
+        )
+    if without:
+        notes.append(f"types without any defect here, whose cutoffs are unproven: {', '.join(first_few(without, 5))}")
+    return notes
 
 
 def _notes(policy: Policy, counts: Counts) -> list[str]:

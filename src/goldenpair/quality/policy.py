@@ -32,6 +32,10 @@ VERDICTS: tuple[Literal["PASS"], Literal["REVIEW"], Literal["FAIL"], Literal["ER
 )
 """The names of the codes above."""
 FORCED = "fitted on the split it is reported on"
+PERHAPS = "perhaps fitted on the split it is reported on"
+UNKNOWN = "not known to be fitted on other parts"
+BOARDS = "fitted on other parts of the same boards"
+"""How marks begin that say what a policy has to do with the parts that it is used on."""
 _LARGEST = float(np.finfo(np.float32).max)
 Cutoff = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 
@@ -223,7 +227,7 @@ class Policy(_Part):
     def load(cls, path: str | Path) -> "Policy":
         """Raises DataError for a file that is not there, is damaged or of a newer format, with all that is wrong."""
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))  # editors of Windows put a mark before it
         except FileNotFoundError:
             raise DataError(f"policy {path}: there is no such file (looked in {Path.cwd()})") from None
         except (OSError, ValueError) as error:
@@ -321,26 +325,47 @@ class Policy(_Part):
             )
 
     def for_report(
-        self, cells: Mapping[str, Sequence[str]], table: str, sha256: str = "", forced: bool = False
+        self,
+        cells: Mapping[str, Sequence[str]],
+        table: str,
+        sha256: str = "",
+        forced: bool = False,
+        overruled_by: str = "--same-parts",
     ) -> "Policy":
         """The policy as it may be used to report on a table: not on parts that it was fitted on.
 
-        If it was, raises InputError or, `forced`, returns it with a mark. `sha256` is that of the table's file.
+        If it was, raises InputError or, `forced`, returns it with a mark; `overruled_by` is how a user forces it.
+        Whatever else it may have to do with the table's parts is a mark as well. `sha256` is that of the table's file.
         """
         fitted = self.fitted_on
         if fitted is None:
             return self
-        overlap = fitted.parts.shared_with(cells) if fitted.parts else None
-        if not overlap and not (sha256 and sha256 == fitted.sha256):
+        shared = fitted.parts.shared(cells) if fitted.parts else None
+        own = f"{shared.same} of them" if shared and shared.same else ""
+        if not own and sha256 and sha256 == fitted.sha256:
+            own = "the same file"
+        if own and not forced:
+            raise InputError(
+                f"policy ({self.source}): it was fitted on parts that it would be reported on ({own}, by input_path "
+                f"and object_name, are in {fitted.name} and in {table}), so the figures would flatter. Report on other "
+                f"parts, or force it ({overruled_by}), and everything will say so"
+            )
+        if own:
+            mark = f"{FORCED} ({table}: {own})"
+        elif shared is None:
+            mark = f"{UNKNOWN} (input_path and object_name are not both in {fitted.name} and in {table})"
+        elif shared.alike:
+            mark = f"{PERHAPS} ({table}: {shared.alike} have the last folders and the name of parts of {fitted.name})"
+        elif shared.boards:
+            mark = f"{BOARDS} ({table}: {shared.boards} of them are in {fitted.name})"
+        else:
             return self
-        told = "the same file" if not overlap else f"{overlap} of them"
-        if forced:
-            return self.model_copy(update={"marks": [*self.marks, f"{FORCED} ({table}: {told})"]})
-        raise InputError(
-            f"policy ({self.source}): it was fitted on parts that it would be reported on ({told}, by input_path and "
-            f"object_name, are in {fitted.name} and in {table}), so the figures would flatter. Report on other parts, "
-            "or force it (evaluate.policy_forced=true), and everything will say so"
-        )
+        return self.model_copy(update={"marks": [*self.marks, mark]})
+
+    def mark_column(self, rows: int) -> dict[str, list[str]]:
+        """The column policy_mark of so many rows, which tells a later report what these verdicts are worth: empty cells
+        for a policy of other parts. There is none for a cutoff that nobody knows the data of."""
+        return {"policy_mark": ["; ".join(self.marks)] * rows} if self.fitted_on or self.marks else {}
 
     def told(self) -> str:
         """Its cutoffs in a few words."""

@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 
 LEAST = 20
 """A type or a package of fewer good parts has no quantile of its own."""
+LEAST_DEFECTS = 5
+"""A type of fewer defects has no level above that of all parts: its good scores alone, a few of which may be defects
+with the wrong label, must not make room for defects that nobody has seen."""
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Level:
-    """A type's level, with its number of good parts and the weight, 0..1, of its own quantile in the level."""
+    """A type's level, with its numbers of good parts and defects, and the weight, 0..1, of its own quantile in it.
+    It is `capped` where that of all parts took the place of a higher one."""
 
     value: float
     goods: int
+    defects: int
     weight: float
+    capped: bool
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,12 @@ class _Group:
 
 
 def levels(
-    score: Scores, kinds: Sequence[str], package_of: Mapping[str, str], share: float
+    score: Scores, kinds: Sequence[str], defects: Mapping[str, int], package_of: Mapping[str, str], share: float
 ) -> tuple[float, dict[str, Level]]:
     """The level of all good parts and of each type of `package_of`; a `share` of the good parts is above.
 
-    `score` [G] and `kinds` are those of the good parts; a kind may be "", which has no level of its own.
+    `score` [G] and `kinds` are those of the good parts; a kind may be "", which has no level of its own. `defects` are
+    numbers by type; fewer than LEAST_DEFECTS leave a type no level above that of all parts.
     """
     rows: dict[str, list[int]] = {kind: [] for kind in package_of}
     for row, kind in enumerate(kinds):
@@ -72,7 +79,8 @@ def levels(
         value, weight = of_class[package], 0.0
         if kind in types:
             value, weight = _mixed(types[kind], k_type, value)
-        found[kind] = Level(value, len(rows[kind]), weight)
+        capped = value > overall and defects.get(kind, 0) < LEAST_DEFECTS
+        found[kind] = Level(overall if capped else value, len(rows[kind]), defects.get(kind, 0), weight, capped)
     return overall, found
 
 

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from goldenpair.arguments import add_columns, add_debug
 from goldenpair.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,15 +15,12 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command = commands.add_parser("report", help="figures, plots and tiles of a file of scores, as one page")
     command.add_argument("csv", metavar="INFERENCE_CSV", help="with a label and a score for each part, TAO's or ours")
     command.add_argument("--out", metavar="DIR", help="folder to write to (default: NAME_report beside the file)")
-    command.add_argument("--labels", metavar="CSV", help="take the labels from this table of the same parts")
-    for what in ("score", "label", "board"):
-        default = "label" if what == "label" else None
-        command.add_argument(f"--{what}", metavar="COLUMN", default=default, help=f"the column with the {what}")
+    add_columns(command)
     deciding = command.add_mutually_exclusive_group()
     deciding.add_argument("--cutoff", type=float, metavar="X", help="a score above it is FAIL")
     deciding.add_argument("--policy", metavar="FILE", help="policy.json; with neither, the column verdict decides")
     command.add_argument(
-        "--force", action="store_true", help="take a policy that was fitted on these parts; it is said"
+        "--same-parts", action="store_true", help="take a policy that was fitted on these parts; the page says so"
     )
     command.add_argument("--target-capture", type=float, metavar="SHARE", help="share of the defects to stop, 0..1")
     command.add_argument("--target-false-call-ppm", type=float, metavar="N", help="false calls per million good parts")
@@ -30,7 +28,7 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
     command.add_argument("--ext", metavar=".jpg", help="extension of the pictures (default: .jpg)")
     command.add_argument("--title", metavar="TEXT", help="heading of the page")
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_debug(command)
     command.set_defaults(run=_report)
 
 
@@ -45,7 +43,7 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
     report, folder = report_csv(
         given.csv,
         Columns(given.labels, given.score, given.label, given.board),
-        Deciding(given.cutoff, given.policy, given.force),
+        Deciding(given.cutoff, given.policy, given.same_parts),
         Targets(capture=given.target_capture, false_calls_ppm=given.target_false_call_ppm),
         PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
         given.title or "",
@@ -60,8 +58,8 @@ def _refuse(given: argparse.Namespace) -> None:
     problems = []
     if not given.images_dir and (given.lights or given.ext):
         problems.append("--lights and --ext say how pictures are named; they need --images-dir DIR")
-    if given.force and not given.policy:
-        problems.append("--force is about a policy; it needs --policy FILE")
+    if given.same_parts and not given.policy:
+        problems.append("--same-parts is about a policy; it needs --policy FILE")
     capture, ppm = given.target_capture, given.target_false_call_ppm
     if capture is not None and not 0 < capture <= 1:
         problems.append(f"--target-capture {capture:g}: give a share above 0 and up to 1, such as 0.97")
