@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 CARD_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Distances that others are compared with, those of NVIDIA's model card among them."""
 PROBABILITY_CUTOFFS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+STOPPED = {"PASS": False, "REVIEW": True, "FAIL": True}
+"""Whether a verdict in words stops its part; ERROR is none."""
 Score = NDArray[np.floating[Any]]
 Flag = NDArray[np.bool_]
 Board = NDArray[np.int64]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.table import harmless
 from goldenpair.errors import DataError
 from goldenpair.metrics import Flag, cutoff_for_capture, short
 from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Policy
@@ -15,7 +16,6 @@ from goldenpair.quality.scored import ScoredTable
 
 KINDS = ("error", "unlabelled", "escape", "false call", "captured", "good")
 """What a verdict can be to a label."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
 
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
-    boards = [_harmless(name) for name in table.boards]
+    boards = [harmless(name) for name in table.boards]
     columns = [
         range(1, len(table) + 1),
         _parts(table),
@@ -148,11 +148,7 @@ def _scores(table: ScoredTable) -> Iterable[str]:
 
 
 def _all_harmless(cells: Sequence[str]) -> Iterable[str]:
-    return map({cell: _harmless(cell) for cell in set(cells)}.__getitem__, cells)
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return map({cell: harmless(cell) for cell in set(cells)}.__getitem__, cells)
 
 
 def stated(judged: Judged) -> str:
