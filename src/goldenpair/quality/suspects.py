@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,27 +84,6 @@ def _deep(
     for i in np.flatnonzero((beyond >= _DEEP) & (own <= rare)).tolist():
         row = int(rows[i])
         yield SuspectLabel(row, table.label[row], float(table.score[row]), float(beyond[i]), float(own[i]))
-
-
-def without_rows(table: ScoredTable, rows: Sequence[int]) -> ScoredTable:
-    """The table without these rows, to give figures with and without suspects."""
-    kept = np.setdiff1d(np.arange(len(table)), np.array(rows, np.int64))
-    places = kept.tolist()
-    label = [table.label[row] for row in places]
-    cells = {
-        name: label if column is table.label else [column[row] for row in places]
-        for name, column in table.cells.items()
-    }
-    return replace(
-        table,
-        cells=cells,
-        label=label,
-        score=table.score[kept],
-        is_defect=table.is_defect[kept],
-        labelled=table.labelled[kept],
-        board=table.board[kept],
-        sha256="",
-    )
 
 
 @dataclass(frozen=True)
