@@ -22,6 +22,8 @@ FEWEST = 8
 """Pictures of one kind below which nothing is said of any: there is no telling which is the odd one."""
 SAMPLES = 50
 """Good samples of one name that its goldens are compared with at most."""
+MOST_COMPARED = 20_000
+"""Rows whose pictures a report compares with each other at most: about ten seconds of two cores."""
 _FAR = 3.5  # robust standard deviations from the siblings, the usual limit of outliers (Iglewicz and Hoaglin 1993)
 _UNLIKE = 0.5  # distance of thumbnails of deviation 1, below which even the farthest are alike to the eye
 _LEAST_SPREAD = 0.1  # of their distances' median: siblings that are all but equal make no difference odd
