@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import goldenpair
 from goldenpair import DataError, InputError, Policy, RunError, SpecError, audit, evaluate, inference, load_spec, train
+from goldenpair.quality.calibration import BINS
 from goldenpair.quality.fitting import fit_policy
 from goldenpair.quality.policy import CaptureRule
 from goldenpair.quality.scored import read_scored
@@ -384,7 +385,12 @@ def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog,
     assert told["point"]["capture"]["count"] == int((stopped & defect).sum())
     decided = told["policy"]
     assert decided["verdicts"] == {one: wanted.count(one) for one in ("PASS", "REVIEW", "FAIL", "ERROR")}
-    assert decided["marks"] == [] and decided["fitted_on"]["name"] == "evaluate.csv" and decided["ece"] >= 0
+    assert decided["marks"] == [] and decided["fitted_on"]["name"] == "evaluate.csv"
+    stated = [float(row["probability"]) for row in rows_of(result.folder / "evaluate.csv")]
+    shares = [np.mean([bad for bad, one in zip(defect, stated, strict=True) if one == own]) for own in stated]
+    ranked = np.array_split(sorted(zip(stated, shares, strict=True)), min(BINS, len(stated)))
+    error = sum(abs(part[:, 0].mean() - part[:, 1].mean()) * len(part) for part in ranked) / len(stated)
+    assert decided["ece"] == pytest.approx(error, abs=1e-5)
     assert result.policy.source == f"evaluate.policy: {path}"
 
 

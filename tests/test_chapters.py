@@ -9,7 +9,7 @@ from goldenpair.data.duplicates import Duplicates, Twin
 from goldenpair.data.table import PairTable
 from goldenpair.metrics import Rate
 from goldenpair.quality.breakdown import breakdowns
-from goldenpair.quality.calibration import calibrate
+from goldenpair.quality.calibration import calibrate, expected_error
 from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.figures import figures
 from goldenpair.quality.policy import Band, CaptureRule, Policy, TypeBand
@@ -74,8 +74,10 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
     )  # fmt: skip
     section = policy_section(policy, TABLE.score, TABLE.is_defect)
     words = " ".join(section.said)
-    assert "97" in words or "0.97" in words
-    assert "Expected calibration error" in words and len(section.plots) == 1
+    assert "Rule: " + str(policy.rule) in words and "97" in str(policy.rule)
+    error = expected_error(policy.probability(TABLE.score), TABLE.is_defect)
+    assert f"Expected calibration error on the parts of this page: {100 * error:.3f}%." in words
+    assert len(section.plots) == 1
     assert section.grids[0].lines[0].cells == ("R", "0.3", "0.5", "200", "3", "0.75")
     assert section.listed == ["a note"]
 
