@@ -437,6 +437,21 @@ def test_a_policy_of_a_table_without_names_is_marked_and_refused_on_its_own_file
         evaluate(spec_of("evaluate", f"evaluate.policy={path}"))
 
 
+def test_names_of_cfx_in_the_scores(spec_of, boards, tmp_path):
+    names = tmp_path / "map.yaml"
+    labels = {row["label"] for row in rows_of(boards.test_csv)} - {"PASS"}
+    names.write_text("".join(f"{label}: Miscellaneous\n" for label in labels), encoding="utf-8")
+    wish = ["evaluate.cutoff=0.5", f"evaluate.label_map={names}"]
+    result = evaluate(spec_of("evaluate", *wish))
+    rows = rows_of(result.folder / "scores.csv")
+    assert {row["cfx_category"] for row in rows if row["label"] != "PASS"} == {"Miscellaneous"}
+    states = {"captured": "DefectConfirmed", "false call": "DefectRejected"}
+    assert [row["verification"] for row in rows] == [states.get(row["kind"], "") for row in rows]
+    names.write_text("OPEN: Opened\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no category of CFX"):
+        evaluate(spec_of("evaluate", *wish))
+
+
 def test_a_plain_cutoff_adds_no_column_and_no_review(spec_of, caplog):
     with caplog.at_level("INFO", logger="goldenpair"):
         result = inference(spec_of("inference", "inference.cutoff=0.4"))

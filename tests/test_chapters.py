@@ -8,12 +8,14 @@ from factory import factory
 from goldenpair.data.duplicates import Duplicates, Twin
 from goldenpair.data.table import PairTable
 from goldenpair.metrics import Rate
-from goldenpair.quality.calibration import calibrate
+from goldenpair.quality.breakdown import breakdowns
+from goldenpair.quality.calibration import calibrate, expected_error
+from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.figures import figures
 from goldenpair.quality.policy import Band, CaptureRule, Policy, TypeBand
 from goldenpair.quality.robustness import Curve, Point, Robustness
 from goldenpair.quality.scored import with_scores
-from goldenpair.quality.suspects import OddGolden, OddGoldens, suspect_labels
+from goldenpair.quality.suspects import BetterGolden, BetterGoldens, OddGolden, OddGoldens, suspect_labels
 from goldenpair.reporting.context import Context, Latency, Shared, Split
 from goldenpair.reporting.curves import sweep
 from goldenpair.reporting.doubts import doubts_section, twins_grid, twins_told
@@ -21,6 +23,7 @@ from goldenpair.reporting.evidence import data_section, parts_section, run_secti
 from goldenpair.reporting.judged import by_policy
 from goldenpair.reporting.policies import policy_section, robustness_section
 from goldenpair.reporting.sections import EACH_SIDE, cost_grid, curves_section, neighbours_section
+from goldenpair.reporting.tiles import Shown
 from goldenpair.reporting.untested import untested_section
 
 TABLE = factory(600)
@@ -71,8 +74,10 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
     )  # fmt: skip
     section = policy_section(policy, TABLE.score, TABLE.is_defect)
     words = " ".join(section.said)
-    assert "97" in words or "0.97" in words
-    assert "Expected calibration error" in words and len(section.plots) == 1
+    assert "Rule: " + str(policy.rule) in words and "97" in str(policy.rule)
+    error = expected_error(policy.probability(TABLE.score), TABLE.is_defect)
+    assert f"Expected calibration error on the parts of this page: {100 * error:.3f}%." in words
+    assert len(section.plots) == 1
     assert section.grids[0].lines[0].cells == ("R", "0.3", "0.5", "200", "3", "0.75")
     assert section.listed == ["a note"]
 
@@ -117,7 +122,11 @@ def test_suspected_labels_and_the_figures_without_them():
     assert section.grids[0].lines[0].cells[0] == table.describe(worst)
     kept = np.setdiff1d(np.arange(len(table)), [one.row for one in suspect_labels(table).listed])
     good = kept[~table.is_defect[kept]]
-    assert f"({judged.stopped[good].sum()} of {len(good)};" in section.said[1]
+    assert f"({judged.stopped[good].sum()} of {len(good)};" in section.said[2]
+    every = ~table.is_defect
+    assert "With all parts: capture " in section.said[1]
+    assert f"({judged.stopped[every].sum()} of {every.sum()};" in section.said[1]
+    assert section.said[1].split(":", 1)[1] != section.said[2].split(":", 1)[1]
     assert table.measured.all()  # nothing was changed
 
 
@@ -127,6 +136,34 @@ def test_odd_goldens_say_why_and_what_cannot_be_read():
     assert "1 of 40 pictures of goldens" in " ".join(section.said)
     (card,) = section.galleries[-1].cards
     assert card.heading == "none/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
+
+
+def test_parts_that_look_like_another_golden_are_shown():
+    found = BetterGoldens((BetterGolden(3, 1.2, 7, 0.25), BetterGolden(5, 1.1, 9, 0.375)), 4, 560)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    context = Context(better_goldens=found, show=lambda row, height: Shown([picture], [picture]))
+    section = doubts_section(TABLE, JUDGED, context)
+    assert "4 of 560 good parts look much more like the golden of another part" in " ".join(section.said)
+    gallery = section.galleries[-1]
+    assert [card.heading for card in gallery.cards] == [TABLE.describe(3), TABLE.describe(5)]
+    assert gallery.cards[0].facts == [
+        ("looks like the golden of", TABLE.describe(7)),
+        ("distance from it", "0.250"),
+        ("from its own golden", "1.200"),
+    ]
+    assert gallery.note == "2 more are not shown." and len(gallery.cards[0].pictures) == 2
+
+
+def test_labels_without_a_name_of_cfx_are_told():
+    found, broken = figures(TABLE, JUDGED.stopped, 0.4), breakdowns(TABLE, JUDGED.stopped)
+    labels = sorted({label for label, bad in zip(TABLE.label, TABLE.is_defect, strict=True) if bad})
+    known = LabelMap("map.yaml", {labels[0]: "LiftedLead"})
+    told = [one for one in untested_section(found, broken, JUDGED, Context(names=known)).listed if "IPC-CFX" in one]
+    assert len(told) == 1 and "map.yaml" in told[0]
+    assert labels[0] not in told[0] and all(label in told[0] for label in labels[1:])
+    every = LabelMap("map.yaml", dict.fromkeys(labels, "LiftedLead"))
+    for context in (Context(names=every), Context()):
+        assert "IPC-CFX" not in " ".join(untested_section(found, broken, JUDGED, context).listed)
 
 
 def test_what_splits_have_in_common():

@@ -33,7 +33,7 @@ def test_compare(files, capsys):
     out = capsys.readouterr().out
     assert "4 parts compared\n" in out and "false call of A only" in out
     assert out.endswith(
-        "B makes 1 fewer false call than A: not provable, 1 parts on which they differ are too few (p = 1).\n"
+        "B makes 1 fewer false call than A: not provable, 1 part on which they differ is too few (p = 1, by board 1).\n"
         "B captures the same defects as A.\n"
     )
     assert sorted(path.name for path in files.iterdir()) == ["A.csv", "B.csv", "study.csv"]  # nothing without --out
@@ -71,7 +71,17 @@ def test_compare_with_other_columns(files, capsys):
     assert "2 boards drawn" in out
 
 
+def test_compare_without_labels_in_one(files, capsys):
+    (files / "B.csv").write_text("input_path,object_name,siamese_score\nb1,R1,0.1\nb2,R1,0.9\n")
+    assert cli.main(["compare", "A.csv", "B.csv", "--cutoff-a", "0.5", "--cutoff-b", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "2 parts compared, 2 only in A" in out and "B has no verdict (ERROR, no score or no row) for 2 good" in out
+
+
 def test_compare_refuses(files, capsys):
+    words = ["--cutoff-a", "0.5", "--cutoff-b", "nan"]
+    assert "--cutoff-b: nan is no number" in failed(capsys, "compare", "A.csv", "B.csv", *words)
+    assert "--cutoff: nan is no number" in failed(capsys, "gauge", "A.csv", "--part", "object_name", "--cutoff", "nan")
     assert "there is no such file" in failed(capsys, "compare", "A.csv", "none.csv")
     assert "it needs --out DIR" in failed(capsys, "compare", "A.csv", "B.csv", "--label-map", "map.yaml")
     assert "capture 2: expected a share" in failed(capsys, "compare", "A.csv", "B.csv", "--capture", "2")

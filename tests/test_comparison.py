@@ -1,17 +1,15 @@
-"""Two models on the same parts: McNemar by hand and by SciPy, the bootstrap against drawn rows and scikit-learn."""
+"""Two models on the same parts: what is counted, and what is said of it."""
 
 import json
-from math import comb
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from goldenpair.errors import DataError, InputError, TableError
-from goldenpair.metrics import false_alarm_rate
 from goldenpair.quality import comparison
-from goldenpair.quality.comparison import KINDS, Comparison, McNemar, _Ranked, compare
+from goldenpair.quality.comparison import KINDS, Unjudged, compare, read_both
+from goldenpair.quality.mcnemar import McNemar
 from goldenpair.quality.scored import ScoredTable, with_scores
 
 
@@ -25,41 +23,6 @@ def table_of(scores, labels, verdicts=None, boards=None, names=None, source="A.c
     if verdicts:
         cells["verdict"] = verdicts
     return with_scores(source, cells, np.array(scores, np.float32))
-
-
-def of_counts(both: int, only_a: int, only_b: int, neither: int) -> McNemar:
-    counts = (both, only_a, only_b, neither)
-    return McNemar.of(np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts))
-
-
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p"),
-    [
-        (1, 9, 2 * (1 + 10) / 2**10),  # both tails of the binomial, by hand
-        (9, 1, 2 * (1 + 10) / 2**10),
-        (0, 6, 2 / 2**6),
-        (0, 5, 2 / 2**5),
-        (3, 3, 1.0),
-        (0, 0, 1.0),
-        (0, 1, 1.0),
-    ],
-)
-def test_mcnemar_by_hand(only_a, only_b, p):
-    found = of_counts(10, only_a, only_b, 20)
-    assert (found.both, found.only_a, found.only_b, found.neither) == (10, only_a, only_b, 20)
-    assert found.p == pytest.approx(p)
-
-
-@pytest.mark.parametrize(("only_a", "only_b"), [(121, 59), (86, 150), (4, 15), (40, 41)])
-def test_mcnemar_by_its_definition(only_a, only_b):
-    n, least = only_a + only_b, min(only_a, only_b)
-    p = min(1.0, 2 * sum(comb(n, k) for k in range(least + 1)) / 2**n)
-    assert of_counts(5, only_a, only_b, 5).p == pytest.approx(p)
-    assert p == pytest.approx(binomtest(only_a, n).pvalue)
-
-
-def test_sixs_are_the_fewest_that_can_prove_anything():
-    assert of_counts(0, 0, comparison._FEWEST, 0).p < comparison.SURE < of_counts(0, 0, comparison._FEWEST - 1, 0).p
 
 
 LABELS = ["PASS"] * 6 + ["OPEN"] * 3
@@ -168,9 +131,70 @@ def test_names_of_defects_may_differ():
 
 def test_parts_that_one_has_not_measured():
     a = table_of([np.nan, *A[1:]], LABELS)
-    b = table_of(B, [*LABELS[:8], ""])
+    b = table_of([*B[:7], np.nan, 0.8], LABELS)
     found = compare(a, b, cutoff_a=0.5, cutoff_b=0.5)
     assert (found.parts, found.not_measured) == (7, 2)
+    assert (found.unjudged_a, found.unjudged_b) == (Unjudged(0, 1), Unjudged(1, 0))
+    assert found.words[2:] == [
+        "A has no verdict (ERROR, no score or no row) for 1 good part that B has judged: they are left out.",
+        "B has no verdict (ERROR, no score or no row) for 1 defect that A has judged: they are left out.",
+    ]
+
+
+def test_a_model_without_verdicts_is_not_called_as_good():
+    """B has ERROR for one of A's three captures, and no row for another."""
+    labels = ["PASS"] * 2 + ["OPEN"] * 3
+    a = table_of([0.1, 0.1, 0.9, 0.9, 0.9], labels)
+    b = table_of([0.1, 0.1, 0.9, np.nan], labels[:4])
+    found = compare(a, b, cutoff_a=0.5, cutoff_b=0.5)
+    assert found.unjudged_b == Unjudged(2, 0)
+    assert found.words[1] == "Of the parts that both have judged, B captures the same defects as A."
+    assert "B has no verdict (ERROR, no score or no row) for 2 defects" in found.words[2]
+
+
+def test_labels_of_one_are_enough():
+    b = table_of(B, [*LABELS[:7], "", ""])
+    found = compare(table_of(A, LABELS), b, cutoff_a=0.5, cutoff_b=0.5)
+    assert (found.parts, found.not_measured) == (9, 0)
+    turned = compare(b, table_of(A, LABELS), cutoff_a=0.5, cutoff_b=0.5)
+    assert (turned.defects.only_a, turned.defects.only_b) == (found.defects.only_b, found.defects.only_a) == (1, 1)
+    assert [one.label for one in turned.changes[:2]] == ["OPEN"] * 2
+    assert [one.kind for one in turned.changes[:2]] == list(KINDS[:2])
+
+
+@pytest.mark.parametrize("cutoff", [float("nan"), float("inf"), 1e39])
+def test_cutoffs_that_nothing_exceeds(cutoff):
+    """Else every part would pass."""
+    with pytest.raises(InputError, match="--cutoff-b: .* is no number that a score can exceed"):
+        compare(table_of(A, LABELS), table_of(B, LABELS), cutoff_a=0.5, cutoff_b=cutoff)
+
+
+def test_marks_of_verdicts_are_told():
+    a = table_of(A, LABELS, ["PASS"] * 9)
+    a.cells["policy_mark"] = ["fitted on these parts"] * 9
+    assert compare(a, table_of(B, LABELS), cutoff_b=0.5).rule_a == "column verdict; fitted on these parts"
+
+
+def written(tmp_path, name, columns, rows):
+    path = tmp_path / name
+    path.write_text("\n".join([columns, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_without_labels_takes_the_others(tmp_path):
+    columns = "input_path,object_name,siamese_score"
+    a = written(tmp_path, "A.csv", f"{columns},label", ["b1,R1,0.1,PASS", "b2,R1,0.9,OPEN"])
+    b = written(tmp_path, "B.csv", columns, ["b1,R1,0.8", "b2,R1,0.2", "b3,R1,0.2"])
+    found = compare(*read_both(a, b), cutoff_a=0.5, cutoff_b=0.5)
+    assert (found.good.only_b, found.defects.only_a, found.parts) == (1, 1, 2)
+    turned = compare(*read_both(b, a), cutoff_a=0.5, cutoff_b=0.5)
+    assert (turned.good.only_a, turned.defects.only_b) == (1, 1)
+
+
+def test_neither_file_has_labels(tmp_path):
+    path = written(tmp_path, "A.csv", "input_path,object_name,siamese_score", ["b1,R1,0.1"])
+    with pytest.raises(TableError, match="no column 'label'"):
+        read_both(path, path)
 
 
 def test_none_is_measured_by_both():
@@ -190,111 +214,52 @@ def test_the_figures_of_both():
     assert area.difference == pytest.approx(area.b - area.a)
 
 
-def random_set(seed: int, boards: int = 6, n: int = 200):
-    rng = np.random.default_rng(seed)
-    bad = rng.random(n) < 0.3
-    score = (rng.integers(0, 20, n) + 4 * bad).astype(np.float32)  # with ties
-    return score, bad, rng.integers(0, boards, n), rng
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("capture", [1.0, 0.97, 0.5])
-def test_figures_of_drawn_boards_are_those_of_their_rows(seed, capture):
-    score, bad, board, rng = random_set(seed)
-    ranked = _Ranked.of(score, bad, board)
-    times = np.bincount(rng.integers(0, 6, 6), minlength=6)
-    rows = np.repeat(np.arange(len(score)), times[board])
-    calls, area = ranked.figures(times, capture)
-    assert calls == pytest.approx(false_alarm_rate(score[rows], bad[rows], capture))
-    assert area == pytest.approx(roc_auc_score(bad[rows], score[rows]))
-
-
-def test_boards_without_a_class_have_no_figures():
-    ranked = _Ranked.of(np.array([0, 1], np.float32), np.array([False, True]), np.array([0, 1]))
-    assert ranked.figures(np.array([2, 0]), 1.0) is None
-    assert ranked.figures(np.array([0, 2]), 1.0) is None
-    assert ranked.figures(np.array([1, 1]), 1.0) == (0.0, 1.0)
-
-
-def compared(score_a, score_b, bad, board) -> Comparison:
-    labels = ["OPEN" if one else "PASS" for one in bad]
-    boards = [f"b{one}" for one in board]
-    a, b = (table_of(score, labels, boards=boards) for score in (score_a, score_b))
-    return compare(a, b, cutoff_a=5, cutoff_b=5)
-
-
-def test_the_interval_of_a_model_against_itself_is_nothing():
-    score, bad, board, _ = random_set(1)
-    for one in compared(score, score, bad, board).differences:
-        assert (one.difference, one.low, one.high) == (0, 0, 0)
-
-
-def test_a_clearly_better_model_is_seen():
-    score, bad, board, rng = random_set(2, boards=30, n=900)
-    better = score + 12 * bad + rng.random(900).astype(np.float32)
-    calls, area = compared(score, better, bad, board).differences
-    assert calls.high < 0 < area.low
-    assert calls.low <= calls.difference <= calls.high and area.low <= area.difference <= area.high
-
-
-def test_the_interval_is_as_wide_as_boards_differ():
-    """An interval of a difference of means over boards, where AUROC comes down to that: textbook standard error."""
-    rng = np.random.default_rng(5)
-    boards = 200
-    gain = rng.random(boards) < 0.5  # boards whose defect B ranks above all good parts and A below them
-    score_a, score_b, bad, board = [], [], [], []
-    for i in range(boards):
-        score_a += [0.0, 1.0]
-        score_b += [2.0 if gain[i] else 0.0, 1.0]
-        bad += [True, False]
-        board += [i, i]
-    area = compared(np.array(score_a), np.array(score_b), np.array(bad), board).differences[1]
-    share = gain.mean()
-    assert area.difference == pytest.approx(share)
-    error = np.sqrt(share * (1 - share) / boards)
-    assert area.low == pytest.approx(share - 1.96 * error, abs=0.015)
-    assert area.high == pytest.approx(share + 1.96 * error, abs=0.015)
-
-
-def test_the_same_seed_gives_the_same_interval():
-    score, bad, board, rng = random_set(3)
-    other = score + rng.normal(size=200).astype(np.float32)
-    assert compared(score, other, bad, board) == compared(score, other, bad, board)
-
-
-def test_one_board_has_no_interval():
-    found = compared(np.array([0, 1]), np.array([1, 0]), np.array([False, True]), [0, 0])
-    assert found.boards == 1
-    assert [(one.low, one.high) for one in found.differences] == [(None, None)] * 2
-
-
 def test_good_parts_only_have_no_figures():
     found = compare(table_of([0.1, 0.9], ["PASS"] * 2), table_of([0.2, 0.1], ["PASS"] * 2), cutoff_a=0.5, cutoff_b=0.5)
     assert [(one.a, one.b, one.difference, one.low) for one in found.differences] == [(None, None, None, None)] * 2
     assert found.words[1] == "There are no defects: nothing can be said of escapes."
 
 
-def words_of(calls: tuple[int, int], escapes: tuple[int, int]) -> list[str]:
+def of_counts(both: int, only_a: int, only_b: int, neither: int, boards: int = 10_000) -> McNemar:
+    """Of so many parts, which are of that many boards in turn."""
+    counts = (both, only_a, only_b, neither)
+    a, b = np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+    return McNemar.of(a, b, np.arange(len(a)) % boards)
+
+
+def words_of(calls: tuple[int, int], escapes: tuple[int, int], boards: int = 10_000) -> list[str]:
     """What is said where so many good parts are stopped by A and by B only, and so many defects."""
     base = compare(table_of(A, LABELS), table_of(A, LABELS), cutoff_a=0.5, cutoff_b=0.5)
-    return comparison.replace(base, good=of_counts(1, *calls, 50), defects=of_counts(30, *escapes, 0)).words
+    return comparison.replace(
+        base, good=of_counts(1, *calls, 50, boards), defects=of_counts(30, *escapes, 0, boards)
+    ).words
 
 
 @pytest.mark.parametrize(
     ("calls", "escapes", "said"),
     [
-        ((14, 2), (0, 0), ["B makes 12 fewer false calls than A (p = 0.0042).", "B captures the same defects as A."]),
+        (
+            (14, 2),
+            (0, 0),
+            ["12 fewer false calls than A (p = 0.0042, by board 0.0042).", "B captures the same defects as A."],
+        ),
         ((0, 0), (1, 0), ["B makes the same false calls as A.", "B lets 1 more escape through than A: not provable"]),
         (
             (2, 6),
             (0, 7),
-            ["4 more false calls than A (p = 0.29): not provable", "7 fewer escapes through than A (p = 0.016)."],
+            [
+                "4 more false calls than A: not provable, it may be chance (p = 0.29, by board 0.29).",
+                "7 fewer escapes through than A (p = 0.016, by board 0.016).",
+            ],
         ),
         ((4, 4), (2, 2), ["as many false calls as A, on other parts (4 and 4)", "as many escapes through as A"]),
         (
             (40, 0),
             (0, 3),
-            ["40 fewer false calls than A (p = below 0.0001)", "3 parts on which they differ are too few"],
+            [
+                "40 fewer false calls than A (p = below 0.0001, by board 0.0001)",
+                "3 parts on which they differ are too few",
+            ],
         ),
     ],
 )
@@ -303,10 +268,28 @@ def test_plain_words(calls, escapes, said):
     assert all(part in one for part, one in zip(said, found, strict=True)), found
 
 
+def test_few_boards_prove_nothing():
+    """A board's parts are alike, so that many of them are one witness."""
+    (calls, _) = words_of((40, 0), (0, 0), boards=3)
+    assert "40 fewer false calls than A: not provable, 3 boards on which they differ are too few" in calls
+    assert calls.endswith("(p = below 0.0001, by board 0.25).")
+    (calls, _) = words_of((40, 0), (0, 0), boards=1)
+    assert "1 board on which they differ is too few" in calls
+
+
+def test_boards_that_differ_by_chance():
+    """Six boards, of which two make B's surplus and one goes the other way."""
+    base = compare(table_of(A, LABELS), table_of(A, LABELS), cutoff_a=0.5, cutoff_b=0.5)
+    only_a = np.repeat([True, False], [10, 40])
+    board = np.repeat(np.arange(6), [10, 36, 1, 1, 1, 1])
+    told = comparison.replace(base, good=McNemar.of(only_a, ~only_a, board)).words[0]
+    assert "B makes 30 more false calls than A: not provable, boards whose parts are alike may differ" in told
+
+
 def test_as_data():
     found = compare(table_of(A, LABELS), table_of(B, LABELS), cutoff_a=0.5, cutoff_b=0.5)
     read = json.loads(json.dumps(found.as_dict()))
     assert read["changes"] == dict.fromkeys(KINDS, 1)
-    assert read["good"] == {"both": 1, "only_a": 1, "only_b": 1, "neither": 3, "p": 1.0}
+    assert read["good"] == {"both": 1, "only_a": 1, "only_b": 1, "neither": 3, "p": 1.0, "boards": 2, "p_boards": 1.0}
     assert read["differences"][1]["difference"] == pytest.approx(found.differences[1].difference)
     assert read["words"] == found.words

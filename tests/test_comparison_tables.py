@@ -82,6 +82,16 @@ def test_the_changes_as_a_table(tmp_path):
     }
 
 
+def test_cells_are_text_and_no_formulas(tmp_path):
+    """Neither for a spreadsheet nor for the terminal, whose markup a label may look like."""
+    found = compared([0.9, 0.1, 0.8], labels=("PASS", "PASS", "\\[/x]"), boards=("=1+1", "b2", "b3"))
+    assert "\\[/x]" in told(found) and "=1+1/R0" in told(found)
+    path = tmp_path / "changes.csv"
+    write_changes(path, found.changes)
+    with path.open(newline="") as file:
+        assert {row["input_path"] for row in csv.DictReader(file)} == {"'=1+1", "b3"}
+
+
 def test_with_names_of_cfx(tmp_path):
     path = tmp_path / "changes.csv"
     write_changes(path, compared([0.9, 0.1, 0.8]).changes, LabelMap("here", {"OPEN": "LiftedLead"}))

@@ -124,6 +124,23 @@ def test_a_policy_and_that_it_must_not_be_fitted_on_the_same_parts(table, tmp_pa
     assert told["marks"] == [] and told["policy"]["fitted_on"]["name"]
 
 
+def test_names_of_cfx(tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    path.write_text(HEADER + "b1,g,PASS,R1,0.1\nb1,g,OPEN,R2,0.9\nb2,g,SHORT,R1,0.8\n", encoding="utf-8")
+    (tmp_path / "map.yaml").write_text("OPEN: LiftedLead\n", encoding="utf-8")
+    assert report(path, "--cutoff", 0.5, "--label-map", tmp_path / "map.yaml") == 0
+    assert "map.yaml does not map: SHORT" in capsys.readouterr().out
+    lines = (tmp_path / "scores_report" / "scores.csv").read_text("utf-8").splitlines()
+    assert lines[0].endswith(",kind,cfx_category,verification")
+    assert [line.split(",")[-2:] for line in lines[1:]] == [
+        ["", ""],
+        ["LiftedLead", "DefectConfirmed"],
+        ["", "DefectConfirmed"],
+    ]
+    (tmp_path / "map.yaml").write_text("OPEN: Opened\n", encoding="utf-8")
+    assert "no category of CFX" in refused(capsys, path, "--cutoff", 0.5, "--label-map", tmp_path / "map.yaml")
+
+
 def test_pictures(boards, tmp_path):
     rows = (boards.images_dir.parent / "test.csv").read_text().strip().splitlines()
     random = np.random.default_rng(0)
@@ -135,6 +152,7 @@ def test_pictures(boards, tmp_path):
     page = (tmp_path / "scores_report" / "report.html").read_text("utf-8")
     assert page.count('<img src="data:image/jpeg;base64,') > 4
     assert "golden, SolderLight" in page and "pictures of goldens are unlike their siblings" in page
+    assert "look much more like the golden of another part" in page and "Swapped goldens:" not in page
     path.write_text(path.read_text().replace("label", "truth", 1), encoding="utf-8")
     assert report(path, *words, "--label", "truth") == 0
     shutil.rmtree(tmp_path / "scores_report")

@@ -152,6 +152,33 @@ def test_fleiss_where_there_is_nothing_to_tell():
     assert fleiss_kappa(np.array([[3, 0], [0, 3]])) == 1
 
 
+def test_fleiss_of_unequal_counts_by_hand():
+    """Two parts of two decisions that agree, one of four that are divided: shares 1, 0 and 1/2, agreement 1, 1, 1/3."""
+    counts = np.array([[2, 0], [0, 2], [2, 2]])
+    assert fleiss_kappa(counts) == pytest.approx((7 / 9 - 1 / 2) / (1 - 1 / 2))
+
+
+def test_parts_with_more_trials_are_in_kappa():
+    """Sixteen parts of three trials that agree, and fourteen of four that do not: not 1."""
+    usual = readings(np.repeat(np.arange(16) < 8, 3).reshape(1, 16, 3))
+    divided = readings(np.tile([True, True, False, False], (1, 14, 1)))
+    both = Readings(
+        "study.csv",
+        tuple(f"p{i}" for i in range(30)),
+        ("A",),
+        np.concatenate([usual.part, divided.part + 16]),
+        np.concatenate([usual.appraiser, divided.appraiser]),
+        np.concatenate([usual.trial, divided.trial]),
+        np.concatenate([usual.stopped, divided.stopped]),
+        np.concatenate([usual.score, divided.score]),
+        None,
+    )
+    study = gauge(both)
+    agreed = (16 + 14 / 3) / 30
+    assert study.appraisers[0].kappa_of_trials == pytest.approx((agreed - 0.5) / 0.5)
+    assert study.kappa_of_all == study.appraisers[0].kappa_of_trials
+
+
 @pytest.mark.parametrize(
     ("count", "of", "grade", "proven"),
     [

@@ -7,6 +7,7 @@ import pytest
 
 from factory import factory
 from goldenpair.errors import DataError
+from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.policy import Band, Policy, TypeBand
 from goldenpair.quality.scored import with_scores
 from goldenpair.reporting.judged import KINDS, by_capture, by_column, by_policy, kinds, stated, write_scores
@@ -109,6 +110,25 @@ def test_scores_csv_row_by_row(tmp_path):
     assert [row["score"] for row in rows] == ["0.1", "0.3", "0.5", "0.9", ""]
     assert [row["verdict"] for row in rows] == ["PASS", "PASS", "FAIL", "FAIL", "ERROR"]
     assert [row["kind"] for row in rows] == ["good", "escape", "false call", "captured", "error"]
+
+
+def test_scores_csv_with_names_of_cfx(tmp_path):
+    """What was called is confirmed, rejected or not looked at; an ERROR is none."""
+    cells = {"label": ["PASS", "PASS", "OPEN", "SHORT", "OPEN", "", "OPEN"]}
+    table = with_scores("x.csv", cells, np.array([0.1, 0.9, 0.9, 0.8, 0.2, 0.7, np.nan], np.float32))
+    judged = by_policy(table, Policy.of_cutoff(0.5, "given"))
+    write_scores(tmp_path / "scores.csv", table, judged, LabelMap("map.yaml", {"OPEN": "LiftedLead"}))
+    rows = rows_of(tmp_path / "scores.csv")
+    assert [row["cfx_category"] for row in rows] == ["", "", "LiftedLead", "", "LiftedLead", "", "LiftedLead"]
+    assert [row["verification"] for row in rows] == [
+        "",
+        "DefectRejected",
+        "DefectConfirmed",
+        "DefectConfirmed",
+        "",
+        "NotVerifiedYet",
+        "",
+    ]
 
 
 def test_scores_csv_without_paths_and_labels(tmp_path):

@@ -199,6 +199,7 @@ OURS = {
     "evaluate.policy": None,
     "inference.policy": None,
     "evaluate.policy_forced": False,
+    "evaluate.label_map": None,
     **{f"{action}.explain": False for action in ("evaluate", "inference")},
     **{f"{action}.heatmap_scale": None for action in ("evaluate", "inference")},
     **{f"{action}.heatmap_limit": 100 for action in ("evaluate", "inference")},

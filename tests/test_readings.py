@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from goldenpair.errors import TableError
+from goldenpair.errors import InputError, TableError
 from goldenpair.quality.gauge import gauge
 from goldenpair.quality.readings import Columns, gauge_tables, read_readings, what_was_measured
 
@@ -135,3 +135,14 @@ def test_for_people_without_reference(tmp_path):
 def test_a_study_without_doubt_has_one_table(tmp_path):
     study = gauge(read_readings(written(tmp_path, "part,verdict\nR1,PASS\nR1,PASS\n"), USUAL))
     assert len(gauge_tables(study)) == 1
+
+
+def test_names_are_no_markup(tmp_path):
+    text = told(tmp_path, STUDY.replace("ann", "\\[/x]").replace("R1", "\\[/y]"))
+    assert "\\[/x]" in text and "\\[/y]" in text
+
+
+@pytest.mark.parametrize("cutoff", [float("nan"), float("inf")])
+def test_cutoffs_that_nothing_exceeds(tmp_path, cutoff):
+    with pytest.raises(InputError, match="--cutoff: .* is no number that a score can exceed"):
+        read_readings(written(tmp_path, STUDY), USUAL, cutoff=cutoff)

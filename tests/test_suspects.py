@@ -6,7 +6,7 @@ from PIL import Image
 
 from goldenpair.data.table import Layout, PairTable, read_table
 from goldenpair.quality.scored import ScoredTable, with_scores
-from goldenpair.quality.suspects import MOST, better_goldens, odd_goldens, suspect_labels, without_rows
+from goldenpair.quality.suspects import MOST, better_goldens, odd_goldens, suspect_labels
 
 
 def scored(score, bad, labels=None) -> ScoredTable:
@@ -74,18 +74,6 @@ def test_rows_that_are_not_measured_are_no_suspects():
     score[0], labels[0] = 9.0, ""
     score[1] = np.nan
     assert suspect_labels(scored(score, bad, labels)).found == 0
-
-
-def test_figures_without_suspects():
-    score, bad = apart(6, 3)
-    table = scored(score, bad)
-    less = without_rows(table, [0, 8])
-    assert len(less) == 7 and less.cells["object_name"] == [f"R{i}" for i in range(1, 8)]
-    assert less.cells["label"] is less.label
-    assert less.is_defect.tolist() == bad[1:8] and less.board.tolist() == [0] * 7
-    np.testing.assert_array_equal(less.score, table.score[1:8])
-    assert less.measured.all() and len(table) == 9
-    assert len(without_rows(table, [])) == 9
 
 
 SIZE = 64

@@ -430,6 +430,7 @@ def test_what_is_left_out_is_marked_as_not_taos(network):
         "inference.cutoff",
         "evaluate.policy",
         "evaluate.policy_forced",
+        "evaluate.label_map",
         "inference.policy",
         *(
             f"{action}.{name}"

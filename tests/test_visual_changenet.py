@@ -279,6 +279,7 @@ OURS = {
     "evaluate.policy",
     "inference.policy",
     "evaluate.policy_forced",
+    "evaluate.label_map",
     *(
         f"{action}.{name}"
         for action in ("evaluate", "inference")

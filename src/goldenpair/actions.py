@@ -135,10 +135,12 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     """
     _check(spec, "evaluate")
     from goldenpair.heatmaps import heatmaps_of
+    from goldenpair.quality.cfx import read_label_map
     from goldenpair.reporting.evaluated import run_context
     from goldenpair.reporting.evaluation_files import report_of, tao_line, write_evaluation
 
     with Run(spec, "evaluate") as run:
+        names = read_label_map(spec.evaluate.label_map) if spec.evaluate.label_map else None
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
         inspector = _inspector(spec, run, "evaluate", wish)
@@ -153,7 +155,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         metrics = report.figures
         log.info("%s for Margin %s", tao_line(metrics), inspector.cutoff)
         run.status("Test metrics generated.", kpi=maps.kpi if maps else asdict(metrics.tao))
-        context = run_context(run, inspector, table, throughput, heatmaps, robustness)
+        context = replace(run_context(run, inspector, table, throughput, heatmaps, robustness), names=names)
         write_evaluation(run, inspector, table, verdicts, report, context, maps, columns)
         log.info("Wrote report.html, metrics.json, scores.csv, evaluate.csv and contact_sheet.png to %s", run.folder)
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}

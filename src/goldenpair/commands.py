@@ -20,8 +20,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("compare", help="say whether one of two files of scores is better on the same parts")
-    command.add_argument("a", metavar="A.csv", help="scores of the one, with labels")
-    command.add_argument("b", metavar="B.csv", help="scores of the other")
+    command.add_argument("a", metavar="A.csv", help="scores of the one")
+    command.add_argument("b", metavar="B.csv", help="scores of the other; a file without labels takes the other's")
     add_columns(command, several=True)
     command.add_argument("--cutoff-a", type=float, metavar="X", help="cutoff of A (default: its column verdict)")
     command.add_argument("--cutoff-b", type=float, metavar="Y", help="cutoff of B (default: its column verdict)")
@@ -56,19 +56,20 @@ def _out(command: argparse.ArgumentParser, files: str) -> None:
 
 def _compare(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.quality.cfx import read_label_map
-    from goldenpair.quality.comparison import compare
+    from goldenpair.quality.comparison import compare, read_both
     from goldenpair.quality.comparison_tables import comparison_tables, what_is_compared, write_changes
-    from goldenpair.quality.scored import read_scored
     from goldenpair.run import whole_file
 
     if given.label_map and not given.out:
         raise InputError("--label-map names the defects in changes.csv; it needs --out DIR")
     names = read_label_map(given.label_map) if given.label_map else None
-    a, b = (
-        read_scored(
-            path, labels=given.labels, score_column=given.score, label_column=given.label, board_column=given.board
-        )
-        for path in (given.a, given.b)
+    a, b = read_both(
+        given.a,
+        given.b,
+        labels=given.labels,
+        score_column=given.score,
+        label_column=given.label,
+        board_column=given.board,
     )
     found = compare(a, b, cutoff_a=given.cutoff_a, cutoff_b=given.cutoff_b, capture=given.capture)
     print("\n".join(what_is_compared(found)))

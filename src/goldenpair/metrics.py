@@ -10,21 +10,29 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 CARD_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Distances that others are compared with, those of NVIDIA's model card among them."""
 PROBABILITY_CUTOFFS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+STOPPED = {"PASS": False, "REVIEW": True, "FAIL": True}
+"""Whether a verdict in words stops its part; ERROR is none."""
 Score = NDArray[np.floating[Any]]
 Flag = NDArray[np.bool_]
 Board = NDArray[np.int64]
 
 
-def lower_bound(count: float, of: float, confidence: float) -> float:
-    """Clopper and Pearson's bound of a share, one-sided; counts may be effective ones, which are no whole numbers."""
+def lower_bounds(count: ArrayLike, of: ArrayLike, confidence: float) -> NDArray[np.float64]:
+    """Clopper and Pearson's bounds of shares, one-sided; counts may be effective ones, which are no whole numbers."""
     from scipy.special import betaincinv  # slow to import, and not needed before there is something to measure
 
-    return float(betaincinv(count, of - count + 1, 1 - confidence)) if count > 0 else 0.0
+    some, parts = np.asarray(count, np.float64), np.asarray(of, np.float64)
+    known = betaincinv(np.where(some > 0, some, 1), parts - some + 1, 1 - confidence)
+    return np.where(some > 0, known, 0.0)
+
+
+def lower_bound(count: float, of: float, confidence: float) -> float:
+    return float(lower_bounds(count, of, confidence))
 
 
 def upper_bound(count: float, of: float, confidence: float) -> float:

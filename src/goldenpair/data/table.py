@@ -23,7 +23,13 @@ from goldenpair.specs.common import Dataset
 PASS = "PASS"
 PATH_COLUMNS = ("input_path", "golden_path", "object_name")
 _WANTED = "input_path, golden_path, label, object_name"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def harmless(cell: str) -> str:
+    """A cell for a table that people open in a spreadsheet: what begins as a formula gets an apostrophe before it."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.box import SIMPLE
-from rich.table import Table
 
 from goldenpair.data.boards import BOARD_COLUMNS, TYPE_COLUMNS
 from goldenpair.errors import InputError
-from goldenpair.metrics import Flag, Rate
+from goldenpair.metrics import Flag, Rate, lower_bounds
 from goldenpair.quality.scored import SCORE_COLUMNS, ScoredTable
+from goldenpair.quality.targets import FEWEST
 
-SMALL = 10
+SMALL = FEWEST
 """A share of fewer parts than this proves nothing."""
 MOST_VALUES = 50
 """A column with more values than this is broken down only where it is named."""
-_NOT_OF_PARTS = {"input_path", "golden_path", "object_name", "verdict", "error", "probability", *SCORE_COLUMNS}
+_PATHS = {"input_path", "golden_path", "object_name"}
+_OURS = {"verdict", "error", "probability", "heatmap", "policy_mark", *SCORE_COLUMNS}
+_OURS |= {"cfx_category", "verification"}  # what goldenpair writes says nothing of a part
 _DESIGNATOR = re.compile(r"([A-Za-z]{1,5})\d")
 _MOST_ODD_NAMES = 0.1  # of object names that are no reference designators
 
@@ -112,35 +113,10 @@ def component_types(table: ScoredTable) -> tuple[str, Sequence[str]] | None:
     return "letters of object_name", letters
 
 
-def breakdown_table(breakdown: Breakdown, most: int = 15) -> Table:
-    """The first `most` cells for the terminal; shares of few parts are dim."""
-    table = Table(title=f"By {breakdown.name} ({breakdown.source})", title_justify="left", box=SIMPLE)
-    for column in (breakdown.name, "parts", "captured", "95 %", "false calls", "95 %"):
-        table.add_column(column, justify="left" if column == breakdown.name else "right")
-    for cell in breakdown.cells[:most]:
-        name = f"[dim]{_escaped(cell.name)}[/dim]" if cell.small else _escaped(cell.name)
-        shares = (*_shown(cell.capture, cell.few_defects), *_shown(cell.false_calls, cell.few_good))
-        table.add_row(name, f"{cell.parts:,}", *shares)
-    if len(breakdown.cells) > most:
-        table.caption = f"... and {len(breakdown.cells) - most} more, none of them worse"
-    return table
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
-
-
-def _shown(rate: Rate, few: bool) -> tuple[str, str]:
-    if rate.value is None or rate.low is None or rate.high is None:
-        return "-", ""
-    told = (f"{rate.count:,} of {rate.of:,}", f"{rate.low:.1%} to {rate.high:.1%}")
-    return (f"[dim]{told[0]}[/dim]", f"[dim]{told[1]}[/dim]") if few else told
-
-
 def _tells(table: ScoredTable, name: str) -> bool:
-    """Whether a column is neither what was found, nor a path, nor different in each row."""
+    """Whether a column is neither what was found, now or before, nor a path, nor different in each row."""
     cells = table.cells[name]
-    if name in _NOT_OF_PARTS or name == table.score_column or cells is table.label:
+    if name in _PATHS or name.split("_before")[0] in _OURS or name == table.score_column or cells is table.label:
         return False
     return 2 <= len(set(cells)) <= MOST_VALUES
 
@@ -185,10 +161,6 @@ def _goodness(cell: Cell) -> tuple[float, float, int, str]:
 
 def rates(counts: NDArray[np.int64], of: NDArray[np.int64]) -> list[Rate]:
     """`Rate.measured` of many pairs at once: a table may have ten thousand boards."""
-    from scipy.special import betaincinv  # slow to import, and not needed before there is something to measure
-
-    some = np.maximum(of, 1)
-    low = np.where(counts == 0, 0.0, betaincinv(np.maximum(counts, 1), some - counts + 1, 0.025))
-    high = np.where(counts == of, 1.0, betaincinv(counts + 1, np.maximum(some - counts, 1), 0.975))
+    low, high = lower_bounds(counts, of, 0.975), 1 - lower_bounds(of - counts, of, 0.975)
     rows = zip(counts.tolist(), of.tolist(), low.tolist(), high.tolist(), strict=True)
     return [Rate(k / n, k, n, lo, hi) if n else Rate(None, 0, 0, None, None) for k, n, lo, hi in rows]

@@ -1,62 +1,26 @@
 """Two models on the same parts: which of them is better, and whether that can be told from so many parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.table import read_blocks
 from goldenpair.errors import DataError, InputError, TableError, first_few
-from goldenpair.metrics import Flag, above, cutoff_for_capture, false_alarm_rate, ranking, short
-from goldenpair.quality.scored import ScoredTable
+from goldenpair.metrics import STOPPED, Flag, above, cutoff_for_capture, short
+from goldenpair.quality.mcnemar import FEWEST, SURE, McNemar
+from goldenpair.quality.paired_bootstrap import Difference, differences
+from goldenpair.quality.parts import KEYS
+from goldenpair.quality.policy import Policy
+from goldenpair.quality.scored import ScoredTable, read_scored
 
-DRAWS = 1000
-SURE = 0.05
-_FEWEST = 6  # discordant parts below which no exact test comes below SURE: 2 * 0.5 ** 5 is 0.0625
-_KEYS = ("input_path", "object_name")
-_STOPPED = {"PASS": False, "REVIEW": True, "FAIL": True}
+MARK = "policy_mark"
+"""The column that says why the verdicts of a table flatter."""
 KINDS = ("escape of B only", "escape of A only", "false call of B only", "false call of A only")
 """What a change of verdict is, the worst for B first."""
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Parts of one kind by which of two models stopped them, and McNemar's exact test of `only_a` against `only_b`."""
-
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    p: float
-    """Two-sided: how likely a difference of this size is between two models that are equally good."""
-
-    @classmethod
-    def of(cls, a: Flag, b: Flag) -> "McNemar":
-        from scipy.stats import binomtest  # slow to import, and not needed before there is something to measure
-
-        only_a, only_b = int((a & ~b).sum()), int((~a & b).sum())
-        differing = only_a + only_b
-        p = float(binomtest(only_a, differing, 0.5).pvalue) if differing else 1.0
-        return cls(int((a & b).sum()), only_a, only_b, int((~a & ~b).sum()), p)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A figure of A and of B, and B - A with its 95 % interval of a bootstrap in which whole boards are drawn.
-
-    `low` and `high` are None for fewer than two boards; all are None where a class is empty.
-    """
-
-    name: str
-    a: float | None
-    b: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def difference(self) -> float | None:
-        return None if self.a is None or self.b is None else self.b - self.a
 
 
 @dataclass(frozen=True)
@@ -74,6 +38,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """Parts that one of two has judged, and the other one not: ERROR, no score, or not in its file."""
+
+    defects: int
+    good: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What two files of scores say of the parts that both have measured."""
 
@@ -83,7 +55,10 @@ class Comparison:
     only_in_a: int
     only_in_b: int
     not_measured: int
-    """Parts of both files that one of them has no label or no score for."""
+    """Parts of both files that have no label, or for which one of them has no score."""
+    unjudged_a: Unjudged
+    """What only B has judged."""
+    unjudged_b: Unjudged
     boards: int
     board_source: str
     rule_a: str
@@ -98,9 +73,15 @@ class Comparison:
     def words(self) -> list[str]:
         """What may be said of B against A."""
         return [
-            _said(self.good, "B makes", "false call", self.good.only_b - self.good.only_a),
-            _said(self.defects, "B lets", "escape", self.defects.only_a - self.defects.only_b),
+            _said(self.good, "B makes", "false call", self.good.only_b - self.good.only_a, self._missing),
+            _said(self.defects, "B lets", "escape", self.defects.only_a - self.defects.only_b, self._missing),
+            *_said_unjudged("A", "B", self.unjudged_a),
+            *_said_unjudged("B", "A", self.unjudged_b),
         ]
+
+    @property
+    def _missing(self) -> bool:
+        return any((*asdict(self.unjudged_a).values(), *asdict(self.unjudged_b).values()))
 
     def as_dict(self) -> dict[str, Any]:
         given = asdict(replace(self, changes=()))
@@ -110,6 +91,34 @@ class Comparison:
             "changes": {kind: sum(one.kind == kind for one in self.changes) for kind in KINDS},
             "words": self.words,
         }
+
+
+def read_both(
+    path_a: str | Path,
+    path_b: str | Path,
+    *,
+    labels: str | Path | None = None,
+    score_column: str | None = None,
+    label_column: str = "label",
+    board_column: str | None = None,
+) -> tuple[ScoredTable, ScoredTable]:
+    """As `read_scored`, where a file without labels takes those of the other one."""
+
+    def read(path: str | Path, other: str | Path) -> ScoredTable:
+        borrowed = other if label_column not in _header(path) and label_column in _header(other) else None
+        return read_scored(
+            path,
+            labels=labels or borrowed,
+            score_column=score_column,
+            label_column=label_column,
+            board_column=board_column,
+        )
+
+    return read(path_a, path_b), read(path_b, path_a)
+
+
+def _header(path: str | Path) -> Iterable[str]:
+    return next(read_blocks(path, Path(path).parent, 1, of_pairs=False)).cells
 
 
 def compare(
@@ -123,39 +132,56 @@ def compare(
 ) -> Comparison:
     """Compare two tables on the parts of both, found by input_path and object_name.
 
-    Verdicts are those of the cutoffs, else of the columns `verdict`, else of each one's own cutoff for `capture`.
+    Verdicts are those of the cutoffs, else of the columns `verdict`, else of each one's own cutoff for `capture`. A
+    part without a label in one table has that of the other.
     Raises DataError where no part is in both, where labels contradict each other, or where parts stand there twice.
     """
     if not 0 < capture <= 1:
         raise InputError(f"capture {capture:g}: expected a share above 0 and at most 1")
     rows_a, rows_b = _common(a, b)
     _refuse_contradictions(a, b, rows_a, rows_b)
-    told = a.measured[rows_a] & b.measured[rows_b]
-    every_a, every_b = len(a), len(b)
     common = len(rows_a)
+    unjudged = _unjudged(a, b, rows_a, rows_b), _unjudged(b, a, rows_b, rows_a)
+    labelled = a.labelled[rows_a] | b.labelled[rows_b]
+    told = labelled & np.isfinite(a.score[rows_a]) & np.isfinite(b.score[rows_b])
     rows_a, rows_b = rows_a[told], rows_b[told]
     if not len(rows_a):
         raise DataError(f"{a.source} and {b.source}: {common} parts in both, none with a label and a score in each")
-    is_defect, board = a.is_defect[rows_a], a.board[rows_a]
-    score_a, score_b = a.score[rows_a], b.score[rows_b]
-    stopped_a, rule_a = _verdicts(a, rows_a, cutoff_a, capture)
-    stopped_b, rule_b = _verdicts(b, rows_b, cutoff_b, capture)
+    is_defect, board = a.is_defect[rows_a] | b.is_defect[rows_b], a.board[rows_a]
+    stopped_a, rule_a = _verdicts(a, rows_a, is_defect, _cutoff(cutoff_a, "--cutoff-a"), capture)
+    stopped_b, rule_b = _verdicts(b, rows_b, is_defect, _cutoff(cutoff_b, "--cutoff-b"), capture)
     return Comparison(
         source_a=a.source,
         source_b=b.source,
         parts=len(rows_a),
-        only_in_a=every_a - common,
-        only_in_b=every_b - common,
+        only_in_a=len(a) - common,
+        only_in_b=len(b) - common,
         not_measured=common - len(rows_a),
+        unjudged_a=unjudged[0],
+        unjudged_b=unjudged[1],
         boards=len(np.unique(board)),
         board_source=a.board_source,
         rule_a=rule_a,
         rule_b=rule_b,
-        defects=McNemar.of(stopped_a[is_defect], stopped_b[is_defect]),
-        good=McNemar.of(stopped_a[~is_defect], stopped_b[~is_defect]),
-        differences=_differences(score_a, score_b, is_defect, board, capture, seed),
+        defects=McNemar.of(stopped_a[is_defect], stopped_b[is_defect], board[is_defect], seed),
+        good=McNemar.of(stopped_a[~is_defect], stopped_b[~is_defect], board[~is_defect], seed),
+        differences=differences(a.score[rows_a], b.score[rows_b], is_defect, board, capture, seed),
         changes=tuple(_changes(a, b, rows_a, rows_b, stopped_a, stopped_b)),
     )
+
+
+def _cutoff(given: float | None, option: str) -> float | None:
+    """Refused by InputError where no score can exceed it, as nan."""
+    return None if given is None else Policy.of_cutoff(given, option).band.review
+
+
+def _unjudged(one: ScoredTable, other: ScoredTable, rows: NDArray[np.int64], others: NDArray[np.int64]) -> Unjudged:
+    """What only the other one has judged; `rows` and `others` are those of the parts of both."""
+    judged, is_defect, labelled = np.isfinite(other.score), other.is_defect.copy(), other.labelled.copy()
+    judged[others[np.isfinite(one.score[rows])]] = False
+    is_defect[others] |= one.is_defect[rows]
+    labelled[others] |= one.labelled[rows]
+    return Unjudged(int((judged & is_defect).sum()), int((judged & labelled & ~is_defect).sum()))
 
 
 def _common(a: ScoredTable, b: ScoredTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -164,7 +190,7 @@ def _common(a: ScoredTable, b: ScoredTable) -> tuple[NDArray[np.int64], NDArray[
     pairs = [(row, known_b[part]) for part, row in known_a.items() if part in known_b]
     if not pairs:
         raise DataError(
-            f"{a.source} and {b.source} have no part in common, by {' and '.join(_KEYS)}; "
+            f"{a.source} and {b.source} have no part in common, by {' and '.join(KEYS)}; "
             f"the first of each: {a.describe(0)} and {b.describe(0)}"
         )
     rows = np.array(pairs, np.int64)
@@ -172,11 +198,11 @@ def _common(a: ScoredTable, b: ScoredTable) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _rows_by_part(table: ScoredTable) -> dict[tuple[str, str], int]:
-    if absent := [name for name in _KEYS if name not in table.cells]:
-        raise TableError(table.source, [f"parts are found by {' and '.join(_KEYS)}; it has no {', '.join(absent)}"])
+    if absent := [name for name in KEYS if name not in table.cells]:
+        raise TableError(table.source, [f"parts are found by {' and '.join(KEYS)}; it has no {', '.join(absent)}"])
     found: dict[tuple[str, str], int] = {}
     again = []
-    for row, (path, name) in enumerate(zip(*(table.cells[name] for name in _KEYS), strict=True)):
+    for row, (path, name) in enumerate(zip(*(table.cells[name] for name in KEYS), strict=True)):
         if found.setdefault((path, name), row) != row:
             again.append(row)
     if again:
@@ -202,91 +228,27 @@ def _refuse_contradictions(
     )
 
 
-def _verdicts(table: ScoredTable, rows: NDArray[np.int64], cutoff: float | None, capture: float) -> tuple[Flag, str]:
+def _verdicts(
+    table: ScoredTable, rows: NDArray[np.int64], is_defect: Flag, cutoff: float | None, capture: float
+) -> tuple[Flag, str]:
     """bool [len(rows)], True for what is stopped, and by which rule."""
     score = table.score[rows]
     if cutoff is not None:
         return above(score, cutoff), f"cutoff {cutoff:g}"
     if "verdict" in table.cells:
         words = [table.cells["verdict"][row] for row in rows.tolist()]
-        if strange := set(words) - _STOPPED.keys():
+        if strange := set(words) - STOPPED.keys():
             told = ", ".join(map(repr, first_few(sorted(strange), 5)))
-            raise TableError(table.source, [f"column verdict holds {told}; expected {', '.join(_STOPPED)} or ERROR"])
-        return np.array([_STOPPED[word] for word in words], np.bool_), "column verdict"
-    found = cutoff_for_capture(score, table.is_defect[rows], capture)
+            raise TableError(table.source, [f"column verdict holds {told}; expected {', '.join(STOPPED)} or ERROR"])
+        marks = dict.fromkeys(table.cells[MARK][row] for row in rows.tolist()) if MARK in table.cells else ()
+        rule = "; ".join(["column verdict", *filter(None, marks)])
+        return np.array([STOPPED[word] for word in words], np.bool_), rule
+    found = cutoff_for_capture(score, is_defect, capture)
     if found is None:
         raise DataError(
             f"{table.source}: no column verdict and no defect to choose a cutoff by; give --cutoff-a and --cutoff-b"
         )
     return above(score, found), f"cutoff {short(found)}, chosen on these parts for {capture:.4g} capture: optimistic"
-
-
-def _differences(
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    is_defect: Flag,
-    board: NDArray[np.int64],
-    capture: float,
-    seed: int,
-) -> tuple[Difference, ...]:
-    _, board = np.unique(board, return_inverse=True)
-    figures = [(false_alarm_rate(one, is_defect, capture), ranking(one, is_defect)[0]) for one in (a, b)]
-    low: Sequence[float | None] = (None, None)
-    high: Sequence[float | None] = (None, None)
-    boards = int(board.max()) + 1
-    if boards > 1 and is_defect.any() and not is_defect.all():
-        ranked = [_Ranked.of(one, is_defect, board) for one in (a, b)]
-        rng = np.random.default_rng(seed)
-        drawn = []
-        for _ in range(DRAWS):
-            times = np.bincount(rng.integers(0, boards, boards), minlength=boards)
-            both = [one.figures(times, capture) for one in ranked]
-            if both[0] is not None and both[1] is not None:
-                drawn.append(np.subtract(both[1], both[0]))
-        if drawn:
-            low, high = np.percentile(np.array(drawn), (2.5, 97.5), axis=0).tolist()
-    names = (f"false calls at {100 * capture:.4g} % capture", "AUROC")
-    return tuple(Difference(name, *each) for name, *each in zip(names, *figures, low, high, strict=True))
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Parts as far as the defects' scores tell them apart: K of those differ.
-
-    `defect` is each defect's place among these K, the lowest first. Good parts of one board between the same two of
-    them, or beside the same one, are counted together: place 2 k lies below defect score k and 2 k + 1 beside it.
-    """
-
-    scores: int
-    defect: NDArray[np.int64]
-    defect_board: NDArray[np.int64]
-    good: NDArray[np.int64]
-    good_board: NDArray[np.int64]
-    good_count: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, score: NDArray[np.float32], is_defect: Flag, board: NDArray[np.int64]) -> "_Ranked":
-        known, defect = np.unique(score[is_defect], return_inverse=True)
-        good = score[~is_defect]
-        place = np.searchsorted(known, good)
-        beside = known[np.minimum(place, len(known) - 1)] == good
-        code = (2 * place + beside) * (int(board.max()) + 1) + board[~is_defect]
-        codes, count = np.unique(code, return_counts=True)
-        places, boards = np.divmod(codes, int(board.max()) + 1)
-        return cls(len(known), defect, board[is_defect], places, boards, count)
-
-    def figures(self, times: NDArray[np.int64], capture: float) -> tuple[float, float] | None:
-        """False calls at `capture` and AUROC where board i is there `times[i]` times; None without a class."""
-        bad = np.bincount(self.defect, times[self.defect_board], self.scores)
-        good = np.bincount(self.good, times[self.good_board] * self.good_count, 2 * self.scores + 1)
-        captured, called = np.cumsum(bad[::-1])[::-1], np.cumsum(good[::-1])[::-1]
-        defects, goods = captured[0], called[0]
-        if not defects or not goods:
-            return None
-        needed = max(1.0, np.ceil(capture * defects - 1e-9))
-        lowest = int(np.flatnonzero(captured >= needed)[-1])
-        below = goods - called[1::2] + good[1::2] / 2  # good parts below each score, and half of those beside it
-        return float(called[2 * lowest + 1] / goods), float((bad * below).sum() / defects / goods)
 
 
 def _changes(
@@ -299,7 +261,7 @@ def _changes(
 ) -> Iterator[Change]:
     """By kind, and by how far the scores of A lie apart from those of B within each."""
     places = np.flatnonzero(stopped_a != stopped_b)
-    bad = a.is_defect[rows_a[places]]
+    bad = a.is_defect[rows_a[places]] | b.is_defect[rows_b[places]]
     kind = np.where(bad, np.where(stopped_a[places], 0, 1), np.where(stopped_b[places], 2, 3))
     apart = np.abs(b.score[rows_b[places]] - a.score[rows_a[places]])
     for i in np.lexsort((-apart, kind)).tolist():
@@ -308,7 +270,7 @@ def _changes(
         yield Change(
             input_path=a.cells["input_path"][row],
             object_name=a.cells["object_name"][row],
-            label=a.label[row],
+            label=a.label[row] or b.label[rows_b[place]],
             kind=KINDS[int(kind[i])],
             score_a=float(a.score[row]),
             score_b=float(b.score[rows_b[place]]),
@@ -317,23 +279,34 @@ def _changes(
         )
 
 
-def _said(test: McNemar, verb: str, noun: str, more: int) -> str:
-    parts = test.both + test.only_a + test.only_b + test.neither
+def _said(test: McNemar, verb: str, noun: str, more: int, some_unjudged: bool) -> str:
     differing = test.only_a + test.only_b
     through = " through" if noun == "escape" else ""
-    if not parts:
+    if not test.parts:
         return f"There are no {'defects' if noun == 'escape' else 'good parts'}: nothing can be said of {noun}s."
     if not differing:
-        return "B captures the same defects as A." if noun == "escape" else "B makes the same false calls as A."
+        same = "B captures the same defects as A." if noun == "escape" else "B makes the same false calls as A."
+        return f"Of the parts that both have judged, {same}" if some_unjudged else same
     if not more:
         return f"{verb} as many {noun}s{through} as A, on other parts ({test.only_a} and {test.only_b})."
-    count = f"{abs(more)} {'more' if more > 0 else 'fewer'} {noun}{'s' if abs(more) > 1 else ''}{through} than A"
-    if differing < _FEWEST:
-        return (
-            f"{verb} {count}: not provable, {differing} parts on which they differ are too few (p = {shown_p(test.p)})."
-        )
-    proven = "" if test.p < SURE else ": not provable, which may be chance"
-    return f"{verb} {count} (p = {shown_p(test.p)}){proven}."
+    count = f"{verb} {abs(more)} {'more' if more > 0 else 'fewer'} {noun}{'s' if abs(more) > 1 else ''}{through} than A"
+    chances = f"(p = {shown_p(test.p)}, by board {shown_p(test.p_boards)})"
+    if test.proven:
+        return f"{count} {chances}."
+    for found, of in ((differing, "part"), (test.boards, "board")):
+        if found < FEWEST:
+            are = f"{found} {of}s on which they differ are" if found > 1 else f"1 {of} on which they differ is"
+            return f"{count}: not provable, {are} too few {chances}."
+    chance = "boards whose parts are alike may differ so much by chance" if test.p < SURE else "it may be chance"
+    return f"{count}: not provable, {chance} {chances}."
+
+
+def _said_unjudged(name: str, other: str, unjudged: Unjudged) -> list[str]:
+    kinds = ((unjudged.defects, "defect"), (unjudged.good, "good part"))
+    told = " and ".join(f"{count:,} {noun}{'s' if count > 1 else ''}" for count, noun in kinds if count)
+    if not told:
+        return []
+    return [f"{name} has no verdict (ERROR, no score or no row) for {told} that {other} has judged: they are left out."]
 
 
 def shown_p(p: float) -> str:

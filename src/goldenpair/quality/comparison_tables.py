@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
+from goldenpair.data.table import harmless
 from goldenpair.quality.cfx import COLUMN, LabelMap
 from goldenpair.quality.comparison import Change, Comparison, shown_p
 
@@ -30,16 +32,16 @@ def what_is_compared(comparison: Comparison) -> list[str]:
 def comparison_tables(comparison: Comparison, most: int = 20) -> list[Table]:
     """For the terminal: what was counted, the figures, and the first `most` parts whose verdict changed."""
     counted = Table(box=SIMPLE)
-    for column in ("stopped by", "both", "only A", "only B", "neither", "p (McNemar, exact)"):
+    for column in ("stopped by", "both", "only A", "only B", "neither", "p (McNemar, exact)", "p by board"):
         counted.add_column(column, justify="left" if column == "stopped by" else "right")
     for name, test in (("defects", comparison.defects), ("good parts", comparison.good)):
         counts = (test.both, test.only_a, test.only_b, test.neither)
-        counted.add_row(name, *(f"{count:,}" for count in counts), shown_p(test.p))
+        counted.add_row(name, *(f"{count:,}" for count in counts), shown_p(test.p), shown_p(test.p_boards))
     figures = Table(box=SIMPLE)
     for column in ("figure", "A", "B", "B - A", f"95 % ({comparison.boards} boards drawn)"):
         figures.add_column(column, justify="left" if column == "figure" else "right")
     for one in comparison.differences:
-        interval = "one board: none" if comparison.boards < 2 else "-"
+        interval = one.unknown
         if one.low is not None and one.high is not None:
             interval = f"{one.low:+.4f} to {one.high:+.4f}"
         shown = ("-" if value is None else f"{value:.4f}" for value in (one.a, one.b))
@@ -55,20 +57,24 @@ def _changes_table(changes: Sequence[Change], most: int) -> Table:
     for column in ("part", "label", "score A", "score B", "what"):
         table.add_column(column, justify="right" if column.startswith("score") else "left", overflow="fold")
     for one in changes[:most]:
-        part = f"{one.input_path}/{one.object_name}".replace("[", r"\[")
-        table.add_row(part, one.label.replace("[", r"\["), f"{one.score_a:.4g}", f"{one.score_b:.4g}", one.kind)
+        part = Text(f"{one.input_path}/{one.object_name}")
+        table.add_row(part, Text(one.label), f"{one.score_a:.4g}", f"{one.score_b:.4g}", one.kind)
     if len(changes) > most:
         table.caption = f"... and {len(changes) - most} more"
     return table
 
 
 def write_changes(path: Path, changes: Sequence[Change], names: LabelMap | None = None) -> None:
-    """Write the parts that changed their verdict as CSV, with their CFX categories where there is a label map."""
+    """Write the parts that changed their verdict as CSV, with their CFX categories where there is a label map.
+
+    No cell begins as a formula of a spreadsheet does.
+    """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         header = ["input_path", "object_name", "label", "what", "score_a", "score_b", "stopped_a", "stopped_b"]
         writer.writerow([*header, COLUMN] if names else header)
         for one in changes:
             scores = (np.float32(one.score_a), np.float32(one.score_b))
-            cells = [one.input_path, one.object_name, one.label, one.kind, *scores, one.stopped_a, one.stopped_b]
+            texts = map(harmless, (one.input_path, one.object_name, one.label))
+            cells = [*texts, one.kind, *scores, one.stopped_a, one.stopped_b]
             writer.writerow([*cells, names.of(one.label)] if names else cells)

@@ -65,7 +65,7 @@ class Appraiser:
     repeated: Rate
     """Parts on which all trials agree, of all parts."""
     kappa_of_trials: float | None
-    """Fleiss' kappa of the trials of the parts that have as many as most."""
+    """Fleiss' kappa of the trials of all parts."""
     effectiveness: Graded | None
     """Parts of which every trial is right, of all parts."""
     misses: Graded | None
@@ -179,16 +179,16 @@ def cohen_kappa(first: NDArray[np.generic], second: NDArray[np.generic]) -> floa
 def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
     """Agreement of several decisions beyond chance (Fleiss 1971); None where chance explains all.
 
-    `counts` is int64 [parts, categories]: how often each part was put into each category, as many times in all for
-    every part, and at least twice.
+    `counts` is int64 [parts, categories]: how often each part was put into each category, at least twice in all. Where
+    parts have other numbers of decisions, each part counts the same (Gwet 2014, 2.4).
     """
     if not len(counts):
         return None
-    times = int(counts[0].sum())
-    share = counts.sum(axis=0) / counts.sum()
+    times = counts.sum(axis=1)
+    share = (counts / times[:, None]).mean(axis=0)
     by_chance = float((share**2).sum())
     agreed = float(((counts * (counts - 1)).sum(axis=1) / (times * (times - 1))).mean())
-    return None if by_chance == 1 else (agreed - by_chance) / (1 - by_chance)
+    return None if share.max() == 1 else (agreed - by_chance) / (1 - by_chance)
 
 
 def graded(rate: Rate, limits: tuple[float, float], high_is_good: bool) -> Graded:
@@ -266,9 +266,7 @@ def _by_part(readings: Readings, rows: Flag) -> tuple[Rate, Rate | None]:
 
 def _kappa_of_trials(readings: Readings, rows: Flag) -> float | None:
     counts = _counts(readings, rows)
-    times = counts.sum(axis=1)
-    usual = np.bincount(times[times > 0]).argmax()
-    return fleiss_kappa(counts[times == usual])
+    return fleiss_kappa(counts[counts.sum(axis=1) > 0])
 
 
 def _pairing(readings: Readings, first: int, second: int) -> Pairing:

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
 from goldenpair.data.boards import BOARD_COLUMNS
 from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import TableError, first_few
-from goldenpair.metrics import Flag, Rate, above
+from goldenpair.metrics import STOPPED, Flag, Rate, above
 from goldenpair.quality.gauge import Gauge, Graded, Readings
+from goldenpair.quality.policy import Policy
 from goldenpair.quality.scored import SCORE_COLUMNS, numbers
 
-_VERDICTS = {"PASS": False, "REVIEW": True, "FAIL": True}
 _ERROR = "ERROR"
 
 
@@ -40,8 +41,10 @@ class Columns:
 def read_readings(csv_path: str | Path, columns: Columns, cutoff: float | None = None) -> Readings:
     """Read a CSV with a row for each decision, which is its verdict, or its score above `cutoff` where that is given.
 
-    Raises TableError with all that is wrong.
+    Raises TableError with all that is wrong, InputError for a cutoff that no score can exceed.
     """
+    if cutoff is not None:
+        cutoff = Policy.of_cutoff(cutoff, "--cutoff").band.review
     path = Path(csv_path)
     table = read_table(path, path.parent, of_pairs=False)
     named = (columns.trial, columns.appraiser, columns.reference, columns.verdict, columns.score)
@@ -115,10 +118,10 @@ def _decided(
     if cutoff is not None:
         return np.isfinite(score) & ~error, above(score, cutoff)
     assert verdicts is not None
-    if strange := set(verdicts) - {*_VERDICTS, _ERROR}:
+    if strange := set(verdicts) - {*STOPPED, _ERROR}:
         told = ", ".join(map(repr, first_few(sorted(strange), 5)))
-        raise TableError(path, [f"its verdicts are {', '.join(_VERDICTS)} and {_ERROR}, but there are {told}"])
-    return ~error, np.array([_VERDICTS.get(one, False) for one in verdicts], np.bool_)
+        raise TableError(path, [f"its verdicts are {', '.join(STOPPED)} and {_ERROR}, but there are {told}"])
+    return ~error, np.array([STOPPED.get(one, False) for one in verdicts], np.bool_)
 
 
 def _trials(
@@ -182,9 +185,10 @@ def what_was_measured(study: Gauge) -> list[str]:
 def gauge_tables(study: Gauge) -> list[Table]:
     """For the terminal: each appraiser, agreement, and the parts that were judged now so, now so."""
     table = Table(box=SIMPLE)
-    for column in ("figure", *(one.name.replace("[", r"\[") for one in study.appraisers)):
-        table.add_column(column, justify="left" if column == "figure" else "right")
     every = study.appraisers
+    table.add_column("figure")
+    for one in every:
+        table.add_column(Text(one.name), justify="right")
     table.add_row("all trials agree (parts)", *(_counted(one.repeated) for one in every))
     table.add_row("kappa of the trials (Fleiss)", *(_kappa(one.kappa_of_trials) for one in every))
     table.add_row("effectiveness (parts)", *(_graded(one.effectiveness) for one in every))
@@ -208,7 +212,7 @@ def _between(study: Gauge) -> Table:
         table.add_row("all agree and are right (parts)", _counted(study.right))
     table.add_row("kappa of all decisions (Fleiss)", _kappa(study.kappa_of_all))
     for one in study.pairings:
-        table.add_row(f"kappa of {one.first} and {one.second} (Cohen)".replace("[", r"\["), _kappa(one.kappa))
+        table.add_row(Text(f"kappa of {one.first} and {one.second} (Cohen)"), _kappa(one.kappa))
     return table
 
 
@@ -219,7 +223,7 @@ def _spread(study: Gauge) -> Table:
         table.add_column(column, justify="left" if column == "part" else "right")
     for one in study.unstable:
         ends = ("-" if score is None else f"{score:.4g}" for score in (one.lowest, one.highest))
-        table.add_row(one.part.replace("[", r"\["), str(one.stopped), str(one.decisions), *ends)
+        table.add_row(Text(one.part), str(one.stopped), str(one.decisions), *ends)
     return table
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from goldenpair.data.boards import boards_of
 from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import DataError, TableError
+from goldenpair.quality.parts import KEYS
 
 SCORE_COLUMNS = ("siamese_score", "output_score")
-_KEYS = ("input_path", "object_name")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ScoredTable:
 
     def describe(self, row: int) -> str:
         """A row's place in words, from whatever of its path and name the table has."""
-        there = [self.cells[name][row] for name in _KEYS if name in self.cells]
+        there = [self.cells[name][row] for name in KEYS if name in self.cells]
         return "/".join(there) or f"row {row + 1}"
 
 
@@ -137,20 +137,20 @@ def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
 def _labels_of(table: PairTable, path: Path, column: str) -> list[str]:
     """The labels of another table by input_path and object_name, "" where it has none."""
     other = read_table(path, path.parent, of_pairs=False)
-    problems = [f"it has no column {name!r}" for name in other.absent([*_KEYS, column])]
-    if absent := table.absent(_KEYS):
-        problems.append(f"labels are found by {' and '.join(_KEYS)}, and {table.source} has no {', '.join(absent)}")
+    problems = [f"it has no column {name!r}" for name in other.absent([*KEYS, column])]
+    if absent := table.absent(KEYS):
+        problems.append(f"labels are found by {' and '.join(KEYS)}, and {table.source} has no {', '.join(absent)}")
     if problems:
         raise TableError(path, problems)
     known: dict[tuple[str, str], str] = {}
     twice = []
-    for key, label in zip(zip(*(other.cells[name] for name in _KEYS), strict=True), other.cells[column], strict=True):
+    for key, label in zip(zip(*(other.cells[name] for name in KEYS), strict=True), other.cells[column], strict=True):
         pair = (key[0], key[1])
         if known.setdefault(pair, label) != label:
             twice.append(f"{'/'.join(pair)}: {known[pair]} and {label}")
     if twice:
         raise TableError(path, [f"{len(twice)} parts have two different labels; the first: {twice[0]}"])
-    pairs = zip(*(table.cells[name] for name in _KEYS), strict=True)
+    pairs = zip(*(table.cells[name] for name in KEYS), strict=True)
     found = [known.get((pair[0], pair[1]), "") for pair in pairs]
     if not any(found):
         raise DataError(f"labels {path}: none of its parts is in {table.source}; both need the same input_path")

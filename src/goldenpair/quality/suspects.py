@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ FEWEST = 8
 """Pictures of one kind below which nothing is said of any: there is no telling which is the odd one."""
 SAMPLES = 50
 """Good samples of one name that its goldens are compared with at most."""
+MOST_COMPARED = 20_000
+"""Rows whose pictures a report compares with each other at most: about ten seconds of two cores."""
 _FAR = 3.5  # robust standard deviations from the siblings, the usual limit of outliers (Iglewicz and Hoaglin 1993)
 _UNLIKE = 0.5  # distance of thumbnails of deviation 1, below which even the farthest are alike to the eye
 _LEAST_SPREAD = 0.1  # of their distances' median: siblings that are all but equal make no difference odd
@@ -84,27 +86,6 @@ def _deep(
     for i in np.flatnonzero((beyond >= _DEEP) & (own <= rare)).tolist():
         row = int(rows[i])
         yield SuspectLabel(row, table.label[row], float(table.score[row]), float(beyond[i]), float(own[i]))
-
-
-def without_rows(table: ScoredTable, rows: Sequence[int]) -> ScoredTable:
-    """The table without these rows, to give figures with and without suspects."""
-    kept = np.setdiff1d(np.arange(len(table)), np.array(rows, np.int64))
-    places = kept.tolist()
-    label = [table.label[row] for row in places]
-    cells = {
-        name: label if column is table.label else [column[row] for row in places]
-        for name, column in table.cells.items()
-    }
-    return replace(
-        table,
-        cells=cells,
-        label=label,
-        score=table.score[kept],
-        is_defect=table.is_defect[kept],
-        labelled=table.labelled[kept],
-        board=table.board[kept],
-        sha256="",
-    )
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command.add_argument("--images-dir", metavar="DIR", help="folder of the pictures, to show escapes and false calls")
     command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
     command.add_argument("--ext", metavar=".jpg", help="extension of the pictures (default: .jpg)")
+    command.add_argument("--label-map", metavar="FILE", help="YAML or JSON from labels to categories of IPC-CFX")
     command.add_argument("--title", metavar="TEXT", help="heading of the page")
     add_debug(command)
     command.set_defaults(run=_report)
@@ -34,12 +35,14 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _report(given: argparse.Namespace, console: "Console") -> None:
     """Raises InputError for whatever cannot be used; then nothing was written."""
+    from goldenpair.quality.cfx import read_label_map
     from goldenpair.quality.targets import Targets
     from goldenpair.report import kpi_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
 
     _refuse(given)
     lights = [light for light in (given.lights or "").split(",") if light]
+    names = read_label_map(given.label_map) if given.label_map else None
     report, folder = report_csv(
         given.csv,
         Columns(given.labels, given.score, given.label, given.board),
@@ -48,9 +51,12 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
         PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
         given.title or "",
         given.out,
+        names,
     )
     console.print(kpi_table(report.figures))
     print("\n".join(report.told()))
+    if names and (unmapped := names.unmapped(report.table.label)):
+        print(f"Labels that {names.source} does not map: {', '.join(unmapped)}")
     print(f"Wrote report.html, metrics.json and scores.csv to {folder}")
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from goldenpair.data.duplicates import Duplicates
 from goldenpair.data.table import PairTable
+from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.robustness import Robustness
-from goldenpair.quality.suspects import OddGoldens
+from goldenpair.quality.suspects import BetterGoldens, OddGoldens
 from goldenpair.reporting.tiles import Show
 
 
@@ -53,7 +54,10 @@ class Context:
     splits: Sequence[Split] = ()
     shared: Shared | None = None
     odd_goldens: OddGoldens | None = None
+    better_goldens: BetterGoldens | None = None
     latency: Latency | None = None
     robustness: Robustness | None = None
     cost_ratios: Sequence[float] = (10, 100, 1000)
     """What an escape may cost, in false calls."""
+    names: LabelMap | None = None
+    """Of IPC-CFX for the defects."""

@@ -8,7 +8,14 @@ from goldenpair.errors import DataError
 from goldenpair.metrics import WorkingPoint
 from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
-from goldenpair.quality.suspects import OddGolden, OddGoldens, SuspectLabel, SuspectLabels, suspect_labels
+from goldenpair.quality.suspects import (
+    BetterGoldens,
+    OddGolden,
+    OddGoldens,
+    SuspectLabel,
+    SuspectLabels,
+    suspect_labels,
+)
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged
 from goldenpair.reporting.page import Card, Gallery, Grid, Line, Section
@@ -27,7 +34,7 @@ def doubts_section(table: ScoredTable, judged: Judged, context: Context) -> Sect
             f"{found.found:,} parts have scores that speak against their labels. The network's own mistakes look "
             "the same; look at them before you blame either."
         )
-        said.append(_without(table, judged, found))
+        said += _with_and_without(table, judged, found)
         if context.show:
             galleries.append(_suspects(table, judged, found, context))
         else:
@@ -42,14 +49,26 @@ def doubts_section(table: ScoredTable, judged: Judged, context: Context) -> Sect
         )
         if odd.listed:
             galleries.append(_goldens(table, odd))
+    if context.better_goldens:
+        better = context.better_goldens
+        said.append(
+            f"{better.found:,} of {better.samples:,} good parts look much more like the golden of another part than "
+            "like their own: goldens may be swapped, or there is a second make."
+        )
+        if better.listed and context.show:
+            galleries.append(_better(table, better, context))
     return Section("doubts", "Suspected labels and odd goldens", said, grids=grids, galleries=galleries)
 
 
-def _without(table: ScoredTable, judged: Judged, found: SuspectLabels) -> str:
+def _with_and_without(table: ScoredTable, judged: Judged, found: SuspectLabels) -> list[str]:
     kept = table.measured
+    every = WorkingPoint.of(judged.stopped[kept], table.is_defect[kept], None)
     kept[[one.row for one in found.listed]] = False
-    point = WorkingPoint.of(judged.stopped[kept], table.is_defect[kept], None)
-    return f"Without the {len(found.listed)} listed ones: capture {point.capture}; false calls {point.false_calls}."
+    less = WorkingPoint.of(judged.stopped[kept], table.is_defect[kept], None)
+    return [
+        f"With all parts: capture {every.capture}; false calls {every.false_calls}.",
+        f"Without the {len(found.listed)} listed ones: capture {less.capture}; false calls {less.false_calls}.",
+    ]
 
 
 def _why(one: SuspectLabel) -> str:
@@ -94,6 +113,23 @@ def _golden(table: ScoredTable, one: OddGolden) -> Card:
     except DataError as error:
         return Card(one.path, facts, problem=str(error))
     return Card(one.path, facts, [picture])
+
+
+def _better(table: ScoredTable, found: BetterGoldens, context: Context) -> Gallery:
+    assert context.show
+    by_row = {one.row: one for one in found.listed}
+    made = tiles(list(by_row), context.show, context.lights, Budget(_PICTURES))
+    cards = []
+    for tile in made:
+        one = by_row[tile.row]
+        facts = [
+            ("looks like the golden of", table.describe(one.other_row)),
+            ("distance from it", f"{one.other_distance:.3f}"),
+            ("from its own golden", f"{one.distance:.3f}"),
+        ]
+        cards.append(Card(table.describe(tile.row), facts, tile.pictures, tile.problem))
+    out = found.found - len(made)
+    return Gallery("Parts unlike their golden", cards, f"{out:,} more are not shown." if out else "")
 
 
 def twins_grid(found: Duplicates, tables: Mapping[str, PairTable]) -> Grid:

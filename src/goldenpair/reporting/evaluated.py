@@ -20,7 +20,7 @@ from goldenpair.errors import DataError, InputError
 from goldenpair.heatmaps import Heatmaps, heated
 from goldenpair.progress import progress_bar
 from goldenpair.quality.robustness import Robustness
-from goldenpair.quality.suspects import OddGoldens, odd_goldens
+from goldenpair.quality.suspects import MOST_COMPARED, BetterGoldens, OddGoldens, better_goldens, odd_goldens
 from goldenpair.reporting.context import Context, Latency, Shared, Split
 from goldenpair.reporting.tiles import Show, Shown, read_small
 from goldenpair.run import Run
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _TIMED, _WARM_UP, _PATIENCE = 30, 3, 3.0  # pairs, pairs, seconds
-_MOST_LOOKED_AT = 20_000  # rows whose pictures are compared with each other: about ten seconds of two cores
 _PACKAGES = ("torch", "numpy", "onnxruntime")
 
 
@@ -46,6 +45,7 @@ def run_context(
     """`throughput` is how many pairs a second the whole table took."""
     tables, splits = _splits(run, table)
     layout = Layout.of(run.spec.pairs)
+    odd, better = _goldens(table, layout)
     return Context(
         title=f"{run.spec.title} evaluation: {Path(table.source).name}",
         show=show_parts(inspector, table, heatmaps.scale if heatmaps else None),
@@ -54,7 +54,8 @@ def run_context(
         facts=[*_model(run, inspector), *_machine(inspector)],
         splits=splits,
         shared=_shared(tables, layout),
-        odd_goldens=_odd_goldens(table, layout),
+        odd_goldens=odd,
+        better_goldens=better,
         robustness=robustness,
         latency=_latency(inspector, table, throughput),
     )
@@ -112,17 +113,17 @@ def _split(name: str, table: PairTable) -> Split:
 
 def _shared(tables: Mapping[str, PairTable], layout: Layout) -> Shared | None:
     """What the splits have in common; None where there is one only, or too many pictures."""
-    if len(tables) < 2 or sum(map(len, tables.values())) > _MOST_LOOKED_AT:
+    if len(tables) < 2 or sum(map(len, tables.values())) > MOST_COMPARED:
         return None
     with progress_bar("Comparing pictures of splits") as progress:
         return Shared(duplicates(tables, layout, progress), tables)
 
 
-def _odd_goldens(table: PairTable, layout: Layout) -> OddGoldens | None:
-    if len(table) > _MOST_LOOKED_AT:
-        return None
+def _goldens(table: PairTable, layout: Layout) -> tuple[OddGoldens | None, BetterGoldens | None]:
+    if len(table) > MOST_COMPARED:
+        return None, None
     with progress_bar("Looking at goldens") as progress:
-        return odd_goldens(table, layout, progress)
+        return odd_goldens(table, layout, progress), better_goldens(table, layout, progress)
 
 
 def _latency(inspector: "Inspector", table: PairTable, throughput: float) -> Latency | None:

@@ -75,7 +75,7 @@ def write_evaluation(
 
         new("report.html").write_text(page, encoding="utf-8", newline="\n")
         new("metrics.json").write_text(json.dumps(told, indent=1), encoding="utf-8", newline="\n")
-        write_scores(new("scores.csv"), report.table, report.judged)
+        write_scores(new("scores.csv"), report.table, report.judged, context.names)
         write_verdicts(new("evaluate.csv"), table, verdicts, {**columns, **marked})
         sheet = new("contact_sheet.png")
         if maps:

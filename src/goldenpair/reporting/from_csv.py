@@ -1,20 +1,21 @@
 """From a file of scores, whoever's model has written it, to its report. Needs no model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goldenpair.data.table import PATH_COLUMNS, PairTable
 from goldenpair.errors import DataError, InputError
 from goldenpair.progress import progress_bar
+from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.policy import Policy
 from goldenpair.quality.scored import ScoredTable, read_scored
-from goldenpair.quality.suspects import OddGoldens, odd_goldens
+from goldenpair.quality.suspects import MOST_COMPARED, better_goldens, odd_goldens
 from goldenpair.quality.targets import Targets
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
 from goldenpair.reporting.score_report import Report
-from goldenpair.reporting.tiles import Show, named_layout, show_files
+from goldenpair.reporting.tiles import named_layout, show_files
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ def report_csv(
     pictures: PictureFiles | None = None,
     title: str = "",
     out: str | Path | None = None,
+    names: LabelMap | None = None,
 ) -> tuple[Report, Path]:
     """Write the report of a file of scores to `out`, else to the folder NAME_report beside it.
 
-    Returns it and the folder. Raises InputError for a file, a policy or a folder that cannot be used.
+    `names` are those of IPC-CFX for its labels. Returns the report and its folder. Raises InputError for a
+    file, a policy or a folder that cannot be used.
     """
     path = Path(csv_path)
     table = read_scored(
@@ -74,10 +77,9 @@ def report_csv(
             f"{path}: none of its {len(table)} rows has both a label and a score, so nothing can be measured"
         )
     report = Report.of(table, _judged(table, deciding, targets.capture), targets)
-    context = Context(title=title)
+    context = Context(title=title, names=names)
     if pictures:
-        show, odd = _pictures(table, pictures)
-        context = Context(title, show, lights=pictures.lights, odd_goldens=odd)
+        context = _with_pictures(context, table, pictures)
     folder = Path(out) if out else path.with_name(f"{path.stem}_report")
     report.write(folder, context)
     return report, folder
@@ -95,7 +97,7 @@ def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Ju
     return by_capture(table, 1.0 if capture is None else capture)
 
 
-def _pictures(table: ScoredTable, pictures: PictureFiles) -> tuple[Show, OddGoldens]:
+def _with_pictures(context: Context, table: ScoredTable, pictures: PictureFiles) -> Context:
     folder = Path(pictures.images_dir)
     if not folder.is_dir():
         raise InputError(f"--images-dir {folder}: there is no such folder")
@@ -105,5 +107,8 @@ def _pictures(table: ScoredTable, pictures: PictureFiles) -> tuple[Show, OddGold
         "label": table.label,
     }  # whatever their column's name is
     pairs = PairTable(table.source, folder, {name: list(cells) for name, cells in named.items()})
+    layout = named_layout(pictures.lights, pictures.extension)
     with progress_bar("Looking at goldens") as progress:
-        return show, odd_goldens(pairs, named_layout(pictures.lights, pictures.extension), progress)
+        odd = odd_goldens(pairs, layout, progress)
+        better = better_goldens(pairs, layout, progress) if len(pairs) <= MOST_COMPARED else None
+    return replace(context, show=show, lights=pictures.lights, odd_goldens=odd, better_goldens=better)

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldenpair.data.table import harmless
 from goldenpair.errors import DataError
 from goldenpair.metrics import Flag, cutoff_for_capture, short
+from goldenpair.quality.cfx import COLUMN, LabelMap, verification
 from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Policy
 from goldenpair.quality.scored import ScoredTable
 
 KINDS = ("error", "unlabelled", "escape", "false call", "captured", "good")
 """What a verdict can be to a label."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +109,14 @@ def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
     return found
 
 
-def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
+def write_scores(path: Path, table: ScoredTable, judged: Judged, names: LabelMap | None = None) -> None:
     """A line for each row in table order: row, part, board, label, score, verdict, kind.
 
+    With names of IPC-CFX also the category of its label, and the state of its call.
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
-    boards = [_harmless(name) for name in table.boards]
-    columns = [
+    boards = [harmless(name) for name in table.boards]
+    columns: list[Iterable[object]] = [
         range(1, len(table) + 1),
         _parts(table),
         map(boards.__getitem__, table.board.tolist()),
@@ -123,9 +125,14 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
         map(VERDICTS.__getitem__, judged.code.tolist()),
         map(KINDS.__getitem__, kinds(table, judged).tolist()),
     ]
+    header = ["row", "part", "board", "label", "score", "verdict", "kind"]
+    if names:
+        calls = (verification(*one) for one in zip(judged.stopped.tolist(), table.label, strict=True))
+        columns += [names.column(table.label), (state or "" for state in calls)]
+        header += [COLUMN, "verification"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "part", "board", "label", "score", "verdict", "kind"))
+        writer.writerow(header)
         writer.writerows(zip(*columns, strict=True))
 
 
@@ -148,11 +155,7 @@ def _scores(table: ScoredTable) -> Iterable[str]:
 
 
 def _all_harmless(cells: Sequence[str]) -> Iterable[str]:
-    return map({cell: _harmless(cell) for cell in set(cells)}.__getitem__, cells)
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return map({cell: harmless(cell) for cell in set(cells)}.__getitem__, cells)
 
 
 def stated(judged: Judged) -> str:

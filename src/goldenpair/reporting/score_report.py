@@ -122,4 +122,4 @@ class Report:
             new("report.html").write_text(html, encoding="utf-8", newline="\n")
             text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
             new("metrics.json").write_text(text, encoding="utf-8", newline="\n")
-            write_scores(new("scores.csv"), self.table, self.judged)
+            write_scores(new("scores.csv"), self.table, self.judged, context.names)

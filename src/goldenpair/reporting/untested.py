@@ -10,7 +10,7 @@ from goldenpair.reporting.page import Section
 
 
 def untested_section(found: Figures, broken: Sequence[Breakdown], judged: Judged, context: Context) -> Section:
-    absent = [*_parts(found, broken), *_cutoff(judged), *_run(context)]
+    absent = [*_parts(found, broken), *_names(broken, context), *_cutoff(judged), *_run(context)]
     said = ["No page of figures is complete. This one does not show:"]
     return Section("untested", "What was not tested", said, listed=absent)
 
@@ -46,6 +46,14 @@ def _parts(found: Figures, broken: Sequence[Breakdown]) -> list[str]:
     return [*said, "Kinds of defects that the table has none of."]
 
 
+def _names(broken: Sequence[Breakdown], context: Context) -> list[str]:
+    labels = [cell.name for one in broken if one.name == "defect label" for cell in one.cells]
+    if context.names is None or not (unmapped := context.names.unmapped(labels)):
+        return []
+    named = ", ".join(unmapped[:8]) + (f" and {len(unmapped) - 8} more" if len(unmapped) > 8 else "")
+    return [f"Names of IPC-CFX for the labels {named}: {context.names.source} has none."]
+
+
 def _cutoff(judged: Judged) -> list[str]:
     policy = judged.policy
     if policy is None or policy.calibration is None:
@@ -58,6 +66,7 @@ def _run(context: Context) -> list[str]:
         (context.show, "Pictures: none were given (--images-dir), so nobody can look at the escapes here."),
         (context.heatmaps, "Heatmaps: what the network looked at."),
         (context.odd_goldens, "Goldens: whether one of them is dark, misframed or unlike its siblings."),
+        (context.better_goldens, "Swapped goldens: whether a good part looks more like the golden of another."),
         (
             context.robustness,
             "Robustness: what shift, rotation, light, blur and compression do (evaluate.robustness=true).",

@@ -72,6 +72,9 @@ class EvaluateCommon(ScoringCommon):
         False, "Report with a policy on parts that it was fitted on; everything will say so", not_in_tao=True
     )
     targets: Targets = section(Targets, "What the figures are judged by", not_in_tao=True)
+    label_map: str | None = option(
+        None, "YAML or JSON from labels to categories of IPC-CFX, for scores.csv", not_in_tao=True
+    )
     robustness: bool = option(
         False, "Also score disturbed samples: shifted, turned, darker, blurred, a light missing ...", not_in_tao=True
     )
