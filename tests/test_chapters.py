@@ -84,7 +84,7 @@ def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
     section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves))
     assert len(section.plots) == 2 and len({plot.name for plot in section.plots}) == 2
     assert len(section.grids[0].lines) == 7
-    assert section.grids[0].lines[0].cells == ("none", *["25.0% (1 of 4)"] * 3, "-")
+    assert section.grids[0].lines[0].cells == ("none", *["25.00% (1 of 4)"] * 3, "-")
     assert "cutoff 0.5" in section.said[0]
 
 
@@ -100,6 +100,14 @@ def test_parts_without_pictures_are_tables():
     ]
     scores = [float(line.cells[3]) for line in section.grids[-1].lines]
     assert scores == sorted(scores, reverse=True) and len(scores) == min(20, len(flags))
+
+
+def test_the_defects_that_were_missed_most_come_first_and_are_never_left_out():
+    cells = {"object_name": [f"R{row}" for row in range(700)], "label": ["BAD"] * 700}
+    table = with_scores("x.csv", cells, np.linspace(0, 0.4, 700, dtype=np.float32)[::-1])
+    grid = parts_section(table, by_policy(table, Policy.of_cutoff(0.5, "given")), Context()).grids[0]
+    assert [line.cells[0] for line in grid.lines] == [f"R{row}" for row in range(699, 199, -1)]
+    assert "200 more" in grid.note
 
 
 def test_no_mistakes_are_told():

@@ -17,7 +17,7 @@ from goldenpair.quality.scored import with_scores
 from goldenpair.quality.targets import Targets
 from goldenpair.report import evaluation_sheet, outcome
 from goldenpair.reporting.context import Context
-from goldenpair.reporting.judged import by_policy, write_scores
+from goldenpair.reporting.judged import MARK_COLUMN, by_policy, write_scores
 from goldenpair.reporting.score_report import Report
 from goldenpair.run import Run, whole_file
 from goldenpair.specs.common import NetworkSpec
@@ -61,11 +61,12 @@ def write_evaluation(
     from goldenpair.inspection import write_verdicts
 
     page, marks = report.html(context), report.judged.marks
+    fitted_on_these = report.judged.policy.marks if report.judged.policy else []
     rows = [(row, one.error) for row, one in enumerate(verdicts) if one.verdict == "ERROR"]
     listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in rows]
     of_pixels = {"pixels": maps.pixels.as_dict()} if maps and maps.pixels else {}
     told = {**report.as_dict(), **of_pixels, "error_list": listed}
-    marked = {"policy_mark": ["; ".join(marks)] * len(table)} if marks else {}
+    marked = {MARK_COLUMN: ["; ".join(fitted_on_these)] * len(table)} if fitted_on_these else {}
     title = "; ".join([outcome(report.figures), *marks])
     with ExitStack() as files:
 
