@@ -387,8 +387,8 @@ def test_a_policy_drives_evaluate_and_inference(spec_of, boards, fitted, caplog,
     assert decided["marks"] == [] and decided["fitted_on"]["name"] == "evaluate.csv"
     stated = np.array([one.probability for one in given.verdicts])
     alike = {one: defect[stated == one].mean() for one in set(stated)}  # parts of one probability share their label
-    tenths = np.array_split(np.argsort(stated, kind="stable"), min(10, len(stated)))
-    off = [abs(sum(stated[row] - alike[stated[row]] for row in rows)) for rows in tenths]
+    bins = np.array_split(np.argsort(stated, kind="stable"), min(15, len(stated)))
+    off = [abs(sum(stated[row] - alike[stated[row]] for row in rows)) for rows in bins]
     assert decided["ece"] == pytest.approx(sum(off) / len(stated), abs=1e-6)
     assert result.policy.source == f"evaluate.policy: {path}"
 
