@@ -72,7 +72,7 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
         source="policy.json", band=Band(review=0.2, fail=0.6), rule=CaptureRule(share=0.97), column="type",
         types={"R": band}, calibration=calibrate(TABLE.score, TABLE.is_defect), notes=["a note"],
     )  # fmt: skip
-    section = policy_section(policy, TABLE.score, TABLE.is_defect)
+    section = policy_section(policy, policy.probability(TABLE.score), TABLE.is_defect)
     words = " ".join(section.said)
     assert "Rule: " + str(policy.rule) in words and "97" in str(policy.rule)
     error = expected_error(policy.probability(TABLE.score), TABLE.is_defect)
@@ -89,7 +89,7 @@ def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
     section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves))
     assert len(section.plots) == 2 and len({plot.name for plot in section.plots}) == 2
     assert len(section.grids[0].lines) == 7
-    assert section.grids[0].lines[0].cells == ("none", *["25.0% (1 of 4)"] * 3, "-")
+    assert section.grids[0].lines[0].cells == ("none", *["25.00% (1 of 4)"] * 3, "-")
     assert "cutoff 0.5" in section.said[0]
 
 
@@ -105,6 +105,14 @@ def test_parts_without_pictures_are_tables():
     ]
     scores = [float(line.cells[3]) for line in section.grids[-1].lines]
     assert scores == sorted(scores, reverse=True) and len(scores) == min(20, len(flags))
+
+
+def test_the_defects_that_were_missed_most_come_first_and_are_never_left_out():
+    cells = {"object_name": [f"R{row}" for row in range(700)], "label": ["BAD"] * 700}
+    table = with_scores("x.csv", cells, np.linspace(0, 0.4, 700, dtype=np.float32)[::-1])
+    grid = parts_section(table, by_policy(table, Policy.of_cutoff(0.5, "given")), Context()).grids[0]
+    assert [line.cells[0] for line in grid.lines] == [f"R{row}" for row in range(699, 199, -1)]
+    assert "200 more" in grid.note
 
 
 def test_no_mistakes_are_told():

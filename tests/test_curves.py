@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from goldenpair.quality import fitting
+from goldenpair.quality.policy import CostRule
 from goldenpair.reporting.curves import break_even, cheapest, histogram, nearest, sweep
 
 
@@ -62,6 +64,23 @@ def test_cost_and_the_cheapest_cutoff():
     np.testing.assert_allclose(curve.cost(10), [4000, 2000, 2200, 2400, 400, 600])
     assert curve.score[cheapest(curve, 10)] == np.float32(0.2)
     assert curve.score[cheapest(curve, 1.5)] == np.float32(0.9)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1, 2, 3, 10])
+@pytest.mark.parametrize("seed", range(5))
+def test_of_equally_cheap_cutoffs_the_page_and_a_policy_take_the_one_with_the_fewest_escapes(ratio, seed):
+    score, is_defect = drawn(seed=seed)
+    values = np.unique(score)
+    costs = {
+        float(cutoff): ratio * (is_defect & (score <= cutoff)).sum() + (~is_defect & (score > cutoff)).sum()
+        for cutoff in [values[0] - 1, *values]
+    }
+    least = min(costs.values())
+    lowest = min(cutoff for cutoff, cost in costs.items() if cost == least)
+    curve = sweep(score, is_defect)
+    place = cheapest(curve, ratio)
+    assert curve.score[place] == values[values > lowest].min(initial=curve.score[0])
+    assert fitting.cheapest(CostRule(miss=ratio, false_call=1), score, is_defect)[0].low == pytest.approx(lowest, abs=1)
 
 
 @pytest.mark.parametrize("seed", range(5))

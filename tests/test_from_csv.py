@@ -11,6 +11,7 @@ import pytest
 
 from factory import as_csv, factory
 from goldenpair import cli
+from goldenpair.quality.policy import Policy
 
 HEADER = "input_path,golden_path,label,object_name,siamese_score\n"
 NO_TORCH = """
@@ -78,7 +79,20 @@ def test_without_a_cutoff_the_column_verdict_decides(tmp_path, capsys):
     assert report(path) == 0
     assert "the file's own column verdict" in capsys.readouterr().out
     told = metrics(tmp_path / "ours_report")
-    assert told["verdicts"]["FAIL"] == verdict.count("FAIL") and told["marks"] == []
+    assert told["verdicts"]["FAIL"] == verdict.count("FAIL")
+    assert told["marks"] == ["How these verdicts were chosen is not known: perhaps on these very parts."]
+
+
+@pytest.mark.parametrize("mark", ["", "fitted on the split it is reported on (val.csv: 600 parts of them)"])
+def test_the_files_own_verdicts_bring_their_mark_along(tmp_path, mark):
+    drawn = factory(300, 100)
+    verdict = ["FAIL" if one > np.float32(0.1) else "PASS" for one in drawn.score]
+    path = tmp_path / "ours.csv"
+    path.write_text(as_csv(drawn, verdict=verdict, policy_mark=[mark] * 300), encoding="utf-8")
+    assert report(path, "--target-capture", 0.9) == 0
+    told = metrics(tmp_path / "ours_report")
+    assert told["marks"] == [mark] * bool(mark)
+    assert told["targets"]["result"] == ("NOT PROVABLE" if mark else "MET")
 
 
 def test_with_neither_it_takes_what_captures_all_and_says_so(table, capsys):
@@ -87,6 +101,51 @@ def test_with_neither_it_takes_what_captures_all_and_says_so(table, capsys):
     assert "captures 100% of the defects of this very table" in out and "flatter" in out
     told = metrics(table.parent / "inference_report")
     assert told["point"]["capture"]["value"] == 1 and len(told["marks"]) == 1
+
+
+def test_a_cutoff_chosen_on_the_same_parts_never_meets_a_target(tmp_path, capsys):
+    """5 times 200 defects captured of 200 would prove 90 %, had they not been asked which cutoff captures them."""
+    path = tmp_path / "inference.csv"
+    path.write_text(as_csv(factory(600, 200)), encoding="utf-8")
+    assert report(path, "--target-capture", 0.9, "--cutoff", 0.1) == 0
+    assert metrics(tmp_path / "inference_report")["targets"]["result"] == "MET"
+    policy = tmp_path / "policy.json"
+    assert cli.main(["policy", str(path), "--capture", "1.0", "--out", str(policy)]) == 0
+    capsys.readouterr()
+    for words in ((), ("--policy", policy, "--same-parts")):
+        assert report(path, "--target-capture", 0.9, *words) == 0
+        told = metrics(tmp_path / "inference_report")["targets"]
+        assert told["result"] == told["findings"][0]["result"] == "NOT PROVABLE" and told["flattered"]
+        assert "NOT PROVABLE: " in (said := capsys.readouterr().out) and "chosen on these very parts" in said
+        page = (tmp_path / "inference_report" / "report.html").read_text("utf-8")
+        assert 'class="verdict not-provable"' in page and "</span> MET</" not in page
+
+
+def test_the_page_and_the_json_say_the_same_of_a_policy_by_type(tmp_path):
+    """Probabilities follow the cutoffs of the types, so a page that forgets the types is off."""
+    drawn = factory(600, 200)
+    kinds = [f"T{row % 2}" for row in range(600)]
+    policy, path = tmp_path / "policy.json", tmp_path / "other.csv"
+    (tmp_path / "val.csv").write_text(as_csv(drawn, ptype=kinds), encoding="utf-8")
+    words = ["policy", str(tmp_path / "val.csv"), "--capture", "1.0", "--type-column", "ptype", "--out", str(policy)]
+    assert cli.main(words) == 0
+    content = json.loads(policy.read_text("utf-8"))
+    content["types"]["T0"].update(review=content["band"]["review"] + 0.5, fail=content["band"]["fail"] + 0.5)
+    policy.write_text(json.dumps(content), encoding="utf-8")
+    paths = [f"new_{one}" for one in drawn.cells["input_path"]]
+    label = [("" if row % 3 == 0 else one) for row, one in enumerate(drawn.label)]
+    other = factory(600, 200, input_path=paths, label=label)
+    path.write_text(as_csv(other, ptype=kinds), encoding="utf-8")
+    assert report(path, "--policy", policy) == 0
+    found = Policy.load(policy)
+    rows = np.array([bool(one) for one in label])
+    stated = found.probability(other.score, kinds)[rows]
+    is_defect = np.array([one != "PASS" for one in label])[rows]
+    bins = np.array_split(np.argsort(stated, kind="stable"), 15)
+    alike = np.array([is_defect[stated == one].mean() for one in stated])  # parts of one probability share their label
+    error = sum(abs(stated[one].sum() - alike[one].sum()) for one in bins) / rows.sum()
+    assert metrics(tmp_path / "other_report")["policy"]["ece"] == pytest.approx(error, abs=1e-6)
+    assert f"on the parts of this page: {error:.3%}" in (tmp_path / "other_report" / "report.html").read_text("utf-8")
 
 
 def test_a_target_capture_chooses_the_cutoff_too(table):
@@ -174,6 +233,8 @@ def test_pictures(boards, tmp_path):
         (HEADER + "a,g,,R1,0.5\n", ["--cutoff", "1"], "none of its 1 rows has both a label and a score"),
         (HEADER + "a,g,PASS,R1,0.5\n", [], "no defects to choose a cutoff by"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--cutoff", "nan"], "no number that a score can exceed"),
+        (HEADER + "a,g,PASS,R1,0.5\n" * 2, ["--cutoff", "1"], "1 row repeats a part that it has already"),
+        (HEADER + "a,g,PASS,R1,1_000\n", ["--cutoff", "1"], "holds what is no number: row 1: '1_000'"),
         (HEADER, [], "no rows below the header"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--cutoff", "1", "--policy", "none.json"], "not allowed with"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--policy", "none.json"], "there is no such file"),

@@ -16,6 +16,7 @@ from goldenpair.explain import ExplainedPart, Heatmap
 from goldenpair.heatmaps import FULL, heated, heatmap_page, rows_to_explain
 from goldenpair.inspection import Verdict
 from goldenpair.metrics import short
+from goldenpair.quality.policy import Policy
 from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
@@ -52,25 +53,24 @@ def test_heat_is_spread_over_larger_pictures():
     assert (found[11, 11] != 100).any() and (found[24:, 24:] == 100).all()
 
 
-FAILED = Verdict("FAIL", 0.7, 0.5)
-
-
 @pytest.mark.parametrize("lights", [LIGHTS, ()])
 def test_a_page_has_a_line_for_each_light(lights):
     number = len(lights) or 1
     pictures = np.stack([GREY_PICTURE] * number)
     heat = Heatmap(np.stack([spot(1 + place) for place in range(number)]), lights)
-    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", FAILED)
-    one = heatmap_page(ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", FAILED)
+    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", Verdict("FAIL", 0.7, 0.5))
+    one = heatmap_page(
+        ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", Verdict("FAIL", 0.7, 0.5)
+    )
     assert page.height - one.height == (number - 1) * (192 + 6)
 
 
-def test_escapes_come_first_and_errors_never():
-    said = (("FAIL", 0.9), ("PASS", 0.1), ("FAIL", 0.6), ("PASS", 0.3), ("ERROR", None), ("PASS", 0.2))
-    verdicts = [Verdict(verdict, score, 0.5) for verdict, score in said]
+def test_escapes_come_first_the_lowest_scores_before_all_and_errors_never():
+    score = np.float32([0.9, 0.1, 0.6, 0.3, 0.99, 0.2])
+    verdicts = Verdict.all_of(score, Policy.of_cutoff(0.5, "given").decide(score), {4: "black"})
     labels = ["PASS", "SHIFT", "SHIFT", "SHIFT", "SHIFT", "PASS"]
-    assert rows_to_explain(verdicts, labels, 9) == [3, 1, 0, 2]
-    assert rows_to_explain(verdicts, labels, 3) == [3, 1, 0]
+    assert rows_to_explain(verdicts, labels, 9) == [1, 3, 0, 2]
+    assert rows_to_explain(verdicts, labels, 3) == [1, 3, 0]
     assert rows_to_explain(verdicts, [""] * 6, 9) == [0, 2]
 
 

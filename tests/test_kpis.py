@@ -1,5 +1,8 @@
 """Chapters of figures and breakdowns: their cells are the figures' own numbers, and few parts are grey."""
 
+import numpy as np
+from scipy.stats import beta
+
 from factory import factory
 from goldenpair.metrics import Interval, Rate
 from goldenpair.quality.breakdown import breakdowns
@@ -22,7 +25,7 @@ def test_each_share_stands_with_its_counts_and_both_intervals():
     assert lines["false calls"][2:6] == (
         f"{rate.value:.2%}", f"{rate.ppm:,.0f}", counted(rate), f"{rate.low:.2%} to {rate.high:.2%}",
     )  # fmt: skip
-    assert lines["false calls"][6] == between(rate.boards)
+    assert lines["false calls"][6] == f"{rate.boards.low:.2%} to {rate.boards.high:.2%}"
     assert lines["AUROC"][2] == f"{FOUND.auroc:.4f}"
     assert lines["capture"][4] == f"{(STOPPED & TABLE.is_defect).sum()} of 37"
     assert all(len(line.cells) == len(grid(0).columns) for line in grid(0).lines)
@@ -37,7 +40,7 @@ def test_every_capture_has_a_line_and_says_how_many_defects_it_would_need():
 def test_dropped_defects_and_presorting():
     assert grid(2).columns[2:] == tuple(f"without the lowest {count}" for count in (1, 2, 3, 5))
     first = FOUND.at_capture[0].dropped[0].false_calls
-    assert grid(2).lines[0].cells[2] == f"{first.value:.3%} ({first.count:,})"
+    assert grid(2).lines[0].cells[2] == f"{first.value:.2%} ({first.count:,})"
     assert [line.cells[0] for line in grid(3).lines] == ["0%", "1%", "2%"]
 
 
@@ -68,4 +71,13 @@ def test_words_of_the_verdict():
 
 def test_small_words():
     assert counted(Rate.measured(1, 1234)) == "1 of 1,234"
-    assert between(None) == "" and between(Interval(0.1, 0.25)) == "10.00% to 25.00%"
+    assert between(None, 0.2) == "" and between(Interval(0.1, 0.25), 0.2) == "10.00% to 25.00%"
+
+
+def test_an_escape_in_many_parts_is_never_shown_as_none():
+    table = factory(30_000, 1)
+    found = figures(table, np.zeros(30_000, bool), 99.0)
+    lines = {line.cells[0]: line.cells for line in figures_section(found, "x").grids[0].lines}
+    assert lines["escapes, of parts"][2:6] == ("0.0033%", "33", "1 of 30,000", "0.0001% to 0.0186%")
+    low, high = beta.ppf(0.025, 1, 30_000), beta.ppf(0.975, 2, 29_999)
+    assert (f"{low:.4%}", f"{high:.4%}") == ("0.0001%", "0.0186%")

@@ -89,7 +89,7 @@ def test_words_of_the_roc(drawn):
     said = drawn[0].alt
     assert f"capture {point.capture}" in said and f"false calls {point.false_calls}" in said
     allowed = np.sort(score[~is_defect])[::-1][: int(0.01 * (~is_defect).sum()) + 1][-1]
-    assert f"{(score[is_defect] > allowed).mean():.1%} at 1.00%" in said
+    assert f"{(score[is_defect] > allowed).mean():.2%} at 1.00%" in said
 
 
 def test_words_of_the_cutoffs(drawn):
@@ -136,7 +136,7 @@ def test_neighbours_say_who_is_wrong():
 def test_a_curve_without_defects_says_a_dash():
     none, rate = Rate.measured(0, 0), Rate.measured(1, 2)
     point = Point(1.0, "1 px", none, rate, none, rate)
-    assert "1 px: 50.0% flip, -" in plots.robustness_plot(Curve("shift", "px", "Moved.", (point,)), 2).alt
+    assert "1 px: 50.00% flip, -" in plots.robustness_plot(Curve("shift", "px", "Moved.", (point,)), 2).alt
 
 
 def test_hostile_names_are_escaped():

@@ -26,6 +26,7 @@ from goldenpair.quality.policy import (
     TypeBand,
 )
 from goldenpair.specs.load import default_spec
+from scored_tables import scored_table
 
 CURVE = Calibration(method="platt", score=[0.0, 1.0], probability=[0.1, 0.9], goods=9, defects=1, ece=0.0)
 
@@ -322,7 +323,8 @@ def test_damaged_hashes_of_a_file_are_named(tmp_path):
 def test_what_was_decided_as_data():
     policy = typed(calibration=CURVE, fitted_on=fitted("A"), marks=["a mark"])
     score, defect = floats(0.3, 0.9, 0.6, np.nan), np.array([False, True, True, False])
-    found = decided(policy, policy.decide(score, ["R0402", "R0402", "BGA", ""]), score, defect)
+    table = scored_table(score, defect)
+    found = decided(policy, policy.decide(score, ["R0402", "R0402", "BGA", ""]), table)
     assert found["verdicts"] == {"PASS": 0, "REVIEW": 2, "FAIL": 1, "ERROR": 1}
     assert found["marks"] == ["a mark"] and found["fitted_on"] == {"name": "validation.csv", "sha256": "aa"}
     assert "'BGA' (1); 1 without a type" in found["without_type"]

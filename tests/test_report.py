@@ -228,12 +228,24 @@ def test_the_table_of_targets():
 
 def test_the_kpi_table_says_what_cannot_be_measured_and_what_has_no_score():
     found = cells(kpi_table(metrics_by_hand(score=np.float32([0, 1, np.nan]), defect=np.zeros(3, bool))))
-    assert "3 parts: 2 good, 0 defective, 1 without a score" in found
+    assert "3 parts: 2 good, 0 defective, 1 without a score (1 of 3 good parts)" in found
     assert found["capture"] == found["escapes"] == ["1", "-", "0 of 0"]
     assert found["false calls"][:4] == ["1", "0.00%", "0", "0 of 2"]
     assert [found[f"false calls at {share}% capture"] for share in (100, 99, 97)] == [["-", "no defects"]] * 3
     assert found["AUROC"] == found["average precision"] == ["-", "0 + 2"]
     assert found["without a score (ERROR)"] == ["1", "of 3"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_cuts_no_number(width):
+    is_defect = np.arange(21148) < 37
+    board = np.arange(21148) // 100
+    found = measured(np.where(is_defect & (np.arange(21148) > 0), 2, 0.5), is_defect, board)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(kpi_table(found))
+    text = console.file.getvalue()
+    assert "…" not in text and max(map(len, text.splitlines())) <= width
+    assert "21148" in text and "0.0263" in text
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -169,3 +169,22 @@ def test_lines_for_the_terminal(report):
     lines = report.told()
     assert lines[0] == "Cutoff 0.4: given."
     assert len(lines) == 3 and all(one.split(":")[0] in ("MET", "NOT MET", "NOT PROVABLE") for one in lines[1:])
+
+
+def test_the_first_lines_say_how_many_parts_have_no_score_and_no_label():
+    table = factory(50, 10)
+    score, label = table.score.copy(), list(table.label)
+    bad, good = np.flatnonzero(table.is_defect), np.flatnonzero(~table.is_defect)
+    score[[*bad[:5], *good[:2]]] = np.nan
+    label[good[4]] = ""
+    made = report_of(with_scores("x.csv", {**table.cells, "label": label}, score), targets=Targets(capture=0.1))
+    said = "50 parts: 37 good, 5 defective, 7 without a score (5 of 10 defects, 2 of 39 good parts), 1 without a label"
+    assert made.page(Context()).subtitle.startswith(f"{said}. ")
+    assert "5 of 10 defects have no score" in made.told()[-1]
+
+
+def test_what_is_odd_about_the_file_is_a_mark(table):
+    odd = with_scores("x.csv", table.cells, table.score, notes=["Odd scores."])
+    made = report_of(odd)
+    assert "Odd scores." in made.told() and made.as_dict()["marks"] == ["Odd scores."]
+    assert "Odd scores." in made.html(Context())

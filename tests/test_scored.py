@@ -5,7 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
+from factory import factory
 from goldenpair.errors import DataError, TableError
+from goldenpair.quality.figures import figures
 from goldenpair.quality.scored import read_scored, with_scores
 
 HEADER = "input_path,golden_path,label,object_name,siamese_score\n"
@@ -97,3 +99,73 @@ def test_paths_as_windows_writes_them():
 def test_a_table_without_boards():
     table = with_scores("here", {"label": ["PASS", "X"]}, np.zeros(2, np.float32))
     assert table.boards == ("",) and table.board_source == "no boards are known"
+
+
+def test_a_part_must_not_count_twice(tmp_path):
+    rows = "b,g,PASS,R1,0.1\nb,g,OPEN,R2,0.9\nc,g,PASS,R1,0.2\n"
+    assert len(read_scored(written(tmp_path, HEADER + rows))) == 3  # the same name on another board is another part
+    with pytest.raises(TableError, match=r"3 rows repeat a part .*: b/R1 \(2 times\), b/R2 \(2 times\), c/R1") as error:
+        read_scored(written(tmp_path, HEADER + rows * 2))
+    assert "goldenpair gauge" in str(error.value)
+
+
+@pytest.mark.parametrize("cell", ["1_000", "\u0661", "0x1", "1,5"])
+def test_what_only_some_readers_take_for_a_number_is_none(tmp_path, cell):
+    with pytest.raises(TableError, match="row 2"):
+        read_scored(written(tmp_path, f'{HEADER}b,g,PASS,R1,0.5\nb,g,PASS,R2,"{cell}"\n'))
+
+
+def test_scores_that_differ_in_more_digits_than_are_compared_are_told(tmp_path):
+    rows = [("0.9999999999", "BAD"), ("0.9999999998", "PASS"), ("0.5", "PASS"), ("0.5", "PASS"), ("0.25", "BAD")]
+    text = HEADER + "".join(f"b,g,{label},R{row},{score}\n" for row, (score, label) in enumerate(rows))
+    (note,) = read_scored(written(tmp_path, text)).notes
+    assert "1 of 4 different scores are the same as another one" in note
+
+
+def test_scores_as_networks_give_them_need_no_note(tmp_path):
+    score = np.random.default_rng(0).random(5000).astype(np.float32)
+    text = HEADER + "".join(f"b,g,{'PASS' if row else 'BAD'},R{row},{one!s}\n" for row, one in enumerate(score))
+    table = read_scored(written(tmp_path, text))
+    assert table.notes == () and (table.score == score).all()
+
+
+def test_scores_too_large_are_errors_and_told(tmp_path):
+    table = read_scored(
+        written(tmp_path, HEADER + "b,g,BAD,R1,1e39\nb,g,PASS,R2,-1e39\nb,g,PASS,R3,inf\nb,g,PASS,R4,1\n")
+    )
+    assert table.measured.tolist() == [False, False, False, True]
+    assert table.notes == ("2 scores are too large for float32 (3.4e38 at most) and count as ERROR.",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["PASS", "BAD"], ()),
+        (["", ""], ()),
+        (["pass", "Pass ", "pass", "BAD"], ("'pass' (2), 'Pass ' (1) count as defects. Write PASS",)),
+        (["PASS", "pass"], ("'pass' (1) count as defects",)),
+        (["OK", "OK", "BAD"], ("No label is 'PASS', so every part counts as a defect: 'OK' (2), 'BAD' (1)",)),
+    ],
+)
+def test_good_parts_that_are_written_in_another_way_are_told(labels, said):
+    table = with_scores("here", {"label": labels}, np.zeros(len(labels), np.float32))
+    assert len(table.notes) == len(said) and all(word in note for word, note in zip(said, table.notes, strict=True))
+
+
+def test_the_order_of_rows_changes_no_figure():
+    drawn = factory(2000, 60, boards=40)
+    order = np.random.default_rng(1).permutation(2000)
+    cells = {name: [column[row] for row in order] for name, column in drawn.cells.items()}
+    shuffled = with_scores(drawn.source, cells, drawn.score[order])
+    assert shuffled.boards == drawn.boards
+    one, other = (figures(table, table.score > 0.3, 0.3) for table in (drawn, shuffled))
+    assert one.average_precision_boards == other.average_precision_boards and one.at_capture == other.at_capture
+
+
+def test_parts_without_a_board_are_not_all_of_one():
+    cells = {"label": ["PASS"] * 5, "board": ["b2", "", "b1", " ", "b2"]}
+    table = with_scores("here", cells, np.zeros(5, np.float32))
+    assert len(table.boards) == 4 and table.board[0] == table.board[4] and len(set(table.board.tolist())) == 4
+    assert table.board_source == "column board; 2 of 5 parts have none there, and each counts as a board of its own"
+    none = with_scores("here", {"label": ["PASS"] * 2, "board": ["", ""]}, np.zeros(2, np.float32))
+    assert none.boards == ("",) and none.board_source == "column board, which is empty"

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from goldenpair.quality.figures import Figures, figures
 from goldenpair.quality.targets import Findings, Targets, judge, needed
@@ -67,7 +67,61 @@ def test_the_37_defects_of_the_model_card_do_not_prove_99_percent():
     found = judged(Targets(capture=0.95), 1, 37)
     assert (found.result, found.needed) == ("NOT PROVABLE", 93)
     parts = found.needed_at_this_share
-    assert binom.cdf(np.ceil(parts / 37), parts, 0.05) <= 0.05 and f"or {parts - 37:,} more at this share" in found.text
+    assert beta.ppf(0.95, parts / 37 + 1, parts - parts / 37) <= 0.05 and parts == found.needed_at_this_share
+    assert f"or about {parts - 37:,} more at this share" in found.text
+
+
+@pytest.mark.parametrize(("wrong", "of", "limit"), [(1, 50, 0.05), (1, 30, 0.05), (4, 150, 0.04), (11, 1000, 0.02)])
+def test_at_this_share_all_larger_numbers_prove_it_too_and_no_smaller_one(wrong, of, limit):
+    """Rounded to whole parts, a few more parts would prove less: no search finds the number then."""
+    found = judged(Targets(capture=1 - limit), wrong, of).needed_at_this_share
+    parts = np.arange(max(10, of // wrong), 4 * found)
+    proven = beta.ppf(0.95, parts * wrong / of + 1, parts * (1 - wrong / of)) <= limit + 1e-12
+    assert parts[proven][0] == found and proven[parts >= found].all()
+
+
+def test_nothing_is_met_where_the_verdicts_were_chosen_on_these_parts():
+    measured, wish = figures_of(0, 100, 0, 1000), Targets(capture=0.9, false_calls_ppm=900_000)
+    assert judge(measured, wish).result == "MET"
+    found = judge(measured, wish, flattered=True)
+    assert found.result == "NOT PROVABLE" and found.flattered and found.as_dict()["flattered"]
+    assert all(one.text.endswith("chosen on these very parts, which prove nothing of others") for one in found.findings)
+    assert judge(figures_of(50, 100), Targets(capture=0.9), flattered=True).result == "NOT MET"
+
+
+def without_score(lost_defects: int, lost_good: int, board=None):
+    """100 defects and 1000 good parts, all judged rightly but those without a score."""
+    is_defect = np.arange(1100) < 100
+    score = is_defect.astype(float)
+    score[:lost_defects] = np.nan
+    score[1100 - lost_good :] = np.nan
+    return figures(scored_table(score, is_defect, board), score > 0.5, 0.5)
+
+
+def test_defects_without_a_score_count_as_escapes_before_a_capture_is_met():
+    """95 % is proven by 2 escapes of 124 or more, 90 % by 4 of 100 but not by 5."""
+    assert binom.cdf(4, 100, 0.1) <= 0.05 < binom.cdf(5, 100, 0.1)
+    (found,) = judge(without_score(4, 0), Targets(capture=0.9)).findings
+    assert found.result == "MET" and "4 of 100 defects have no score (ERROR)" in found.text
+    (found,) = judge(without_score(5, 0), Targets(capture=0.9)).findings
+    assert found.result == "NOT PROVABLE" and found.rate.of == 95
+    assert found.text.endswith("; 5 of 100 defects have no score (ERROR), and if all of these were judged wrongly it "
+                               "would not be proven")  # fmt: skip
+    (found,) = judge(without_score(50, 0), Targets(escapes_ppm=20_000)).findings
+    assert found.result == "NOT PROVABLE" and "50 of 100 defects have no score" in found.text
+
+
+def test_good_parts_without_a_score_count_as_false_calls_before_a_target_is_met():
+    for lost, result in ((3, "MET"), (30, "NOT PROVABLE")):
+        (found,) = judge(without_score(0, lost), Targets(false_calls_ppm=10_000)).findings
+        assert binom.cdf(lost, 1000, 0.01) <= 0.05 or result == "NOT PROVABLE"
+        assert found.result == result and f"{lost} of 1,000 good parts have no score" in found.text
+
+
+def test_parts_without_a_score_that_are_all_of_one_board_weigh_more():
+    wish = Targets(false_calls_ppm=20_000)
+    alone = without_score(0, 10, np.arange(1100) // 11)
+    assert judge(without_score(0, 10), wish).result == "MET" and judge(alone, wish).result == "NOT PROVABLE"
 
 
 def test_every_defect_is_more_than_any_number_can_prove_and_one_escape_refutes_it():
@@ -146,4 +200,4 @@ def test_findings_are_plain_json():
         "capture at least 90 %",
         "escapes at most 5 ppm of all parts",
     ]
-    assert Findings(()).as_dict() == {"result": None, "findings": []}
+    assert Findings(()).as_dict() == {"result": None, "flattered": False, "findings": []}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -67,11 +68,13 @@ def heatmap_page(part: "ExplainedPart", name: str, label: str, verdict: "Verdict
 
 
 def rows_to_explain(verdicts: Sequence["Verdict"], labels: Sequence[str], limit: int) -> list[int]:
-    """Up to `limit` rows: escapes, then parts that are neither PASS nor ERROR, the highest scores first each."""
-    scores = [-1.0 if one.score is None else one.score for one in verdicts]
+    """Up to `limit` rows: escapes, the lowest scores first, then parts that are neither PASS nor ERROR, the highest
+    first: so each begins with the worst."""
+    scores = [-math.inf if one.score is None else one.score for one in verdicts]
     escapes = [row for row, one in enumerate(verdicts) if kind_of(labels[row], one.verdict) == "escape"]
     stopped = [row for row, one in enumerate(verdicts) if one.verdict not in ("PASS", "ERROR")]
-    return [row for rows in (escapes, stopped) for row in sorted(rows, key=lambda row: -scores[row])][:limit]
+    worst = [*sorted(escapes, key=lambda row: scores[row]), *sorted(stopped, key=lambda row: -scores[row])]
+    return worst[:limit]
 
 
 class Heatmaps:

@@ -200,7 +200,7 @@ class Inspector:
             table,
             score,
             stopped,
-            self.cutoff,
+            None if self.policy.types else self.cutoff,
             self._device,
             most=self.spec.evaluate.robustness_rows,
             batch_size=pairs.batch_size,

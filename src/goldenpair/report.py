@@ -35,10 +35,11 @@ COLOURS = {"false call": (200, 120, 0), "escape": (200, 0, 0), "error": (120, 0,
 def kpi_table(figures: Figures) -> Table:
     """The figures that decide whether a model may run on a line, with the counts behind them."""
     table = Table(
-        title=_title(figures), caption=_caption(figures), title_justify="left", caption_justify="left", box=SIMPLE
+        title=figures.told(), caption=_caption(figures), title_justify="left", caption_justify="left", box=SIMPLE
     )
     for column in ("figure", "cutoff", "value", "ppm", "from", "95 %, exact", "95 %, boards"):
-        table.add_column(column, justify="left" if column == "figure" else "right", no_wrap=True)
+        # a narrow terminal breaks intervals into two lines: no number is ever cut
+        table.add_column(column, justify="left" if column == "figure" else "right", overflow="fold")
     point = figures.point
     _add(table, "capture", point.cutoff, point.capture, ppm=False)
     _add(table, "escapes", point.cutoff, point.escapes, ppm=False)
@@ -69,18 +70,12 @@ def kpi_table(figures: Figures) -> Table:
     return table
 
 
-def _title(figures: Figures) -> str:
-    left_out = f", {figures.errors} without a score" if figures.errors else ""
-    left_out += f", {figures.unlabelled} without a label" if figures.unlabelled else ""
-    return f"{figures.parts} parts: {figures.good} good, {figures.defects} defective{left_out}"
-
-
 def _caption(figures: Figures) -> str:
     if not figures.boards:
         return f"Boards are not known ({figures.board_source}): intervals take each part for an independent one."
     return (
-        f"{figures.boards} boards ({figures.board_source}); the last column allows for parts of one board being\n"
-        "alike, and is empty where too little went wrong to tell. "
+        f"{_several(figures.boards, 'board')} ({figures.board_source}); the last column allows for parts of one board\n"
+        "being alike, and is empty where too little went wrong to tell. "
         f"Boards with a false call: of {figures.false_fails_of}.\n"
         "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
     )
@@ -137,7 +132,7 @@ def pixel_table(metrics: PixelMetrics, pairs: int) -> Table:
     title = f"{pairs} pairs, {metrics.pixels:,} pixels: {accuracy}"
     table = Table(title=title, title_justify="left", box=SIMPLE)
     for column in ("class", "IoU", "F1", "precision", "recall", "pixels"):
-        table.add_column(column, justify="left" if column == "class" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column == "class" else "right", overflow="fold")
     for number, one in enumerate(metrics.classes):
         name = (
             f"{number}, no change" if number == 0 else f"{number}, change" if len(metrics.classes) == 2 else f"{number}"

@@ -144,7 +144,7 @@ def measure_robustness(
     table: PairTable,
     score: NDArray[np.float32],
     decide: Decide,
-    cutoff: float,
+    cutoff: float | None,
     device: torch.device,
     *,
     most: int,
@@ -203,7 +203,7 @@ def _robustness(
     is_defect: Flag,
     rows: NDArray[np.int64],
     decide: Decide,
-    cutoff: float,
+    cutoff: float | None,
     of: int,
 ) -> Robustness:
     """Of scores [1 + conditions, n], the undisturbed ones first."""

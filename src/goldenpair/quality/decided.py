@@ -2,18 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from goldenpair.quality.calibration import expected_error
 from goldenpair.quality.policy import VERDICTS, Decision, Policy
+from goldenpair.quality.scored import ScoredTable
 
 
-def decided(
-    policy: Policy, decision: Decision, score: NDArray[np.float32], is_defect: NDArray[np.bool_]
-) -> dict[str, Any]:
-    """The policy and its decision on N scores; `ece` says how far its probabilities are off on them."""
-    probability, scored = decision.probability, np.isfinite(score)
+def decided(policy: Policy, decision: Decision, table: ScoredTable) -> dict[str, Any]:
+    """The policy and its decision on a table; `ece` says how far its probabilities are off on the measured parts."""
+    probability, there = decision.probability, table.measured
     fitted = policy.fitted_on
     return {
         "source": policy.source,
@@ -23,5 +19,5 @@ def decided(
         "marks": policy.marks,
         "verdicts": {name: decision.count(code) for code, name in enumerate(VERDICTS)},
         "without_type": decision.without_type(),
-        "ece": None if probability is None else expected_error(probability[scored], is_defect[scored]),
+        "ece": None if probability is None else expected_error(probability[there], table.is_defect[there]),
     }

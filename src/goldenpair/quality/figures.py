@@ -80,6 +80,15 @@ class Presorted:
 
 
 @dataclass(frozen=True)
+class Worst:
+    """The shares if every labelled part without a score were judged wrongly: defects passed, good parts stopped."""
+
+    escapes: Rate
+    escapes_of_parts: Rate
+    false_calls: Rate
+
+
+@dataclass(frozen=True)
 class Figures:
     """Everything that is measured of a table, over its parts with a label and a score.
 
@@ -90,13 +99,19 @@ class Figures:
     defects: int
     good: int
     errors: int
-    """Parts without a score, in no figure below; none of them counts as PASS."""
+    """Parts without a score, in no figure below but `worst`; none of them counts as PASS."""
+    error_defects: int
+    """Those of them that are labelled as defects."""
+    error_good: int
+    """Those of them that are labelled as good."""
     unlabelled: int
     """Parts with a score but no label, in no figure below."""
     boards: int
     """Boards of the parts that are measured; 0 where boards are not known, and no interval allows for them."""
     board_source: str
     point: WorkingPoint
+    worst: Worst | None
+    """None where every labelled part has a score."""
     escapes_of_parts: Rate
     """Escapes, of all parts."""
     false_fails: Rate
@@ -117,6 +132,16 @@ class Figures:
     """What other cutoffs would do."""
     tao: TaoMetrics
 
+    def told(self) -> str:
+        """How many parts there are, and of how many nothing is known, in words."""
+        words = f"{self.parts:,} parts: {self.good:,} good, {self.defects:,} defective"
+        if self.errors:
+            words += f", {self.errors:,} without a score"
+            lost = [(self.error_defects, self.defects, "defects"), (self.error_good, self.good, "good parts")]
+            named = [f"{few:,} of {few + there:,} {name}" for few, there, name in lost if few]
+            words += f" ({', '.join(named)})" if named else ""
+        return words + (f", {self.unlabelled:,} without a label" if self.unlabelled else "")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with `ppm` beside every rate."""
         return {key: _with_ppm(value) for key, value in asdict(self).items()}
@@ -132,6 +157,7 @@ def figures(
     """
     rows = table.measured
     scored = np.isfinite(table.score)
+    worst = _worst(table, stopped)
     score, is_defect, stopped = table.score[rows], table.is_defect[rows], stopped[rows]
     board = table.board[rows] if len(table.boards) > 1 else None
     defects = int(is_defect.sum())
@@ -145,10 +171,13 @@ def figures(
         defects=defects,
         good=len(score) - defects,
         errors=int((~scored).sum()),
+        error_defects=int((~scored & table.is_defect).sum()),
+        error_good=int((~scored & table.labelled & ~table.is_defect).sum()),
         unlabelled=int((scored & ~table.labelled).sum()),
         boards=0 if board is None else len(np.unique(board)),
         board_source=table.board_source,
         point=point,
+        worst=worst,
         escapes_of_parts=Rate.by_board(is_defect & ~stopped, everything, board),
         false_fails=false_fails,
         false_fails_of=false_fails_of,
@@ -164,6 +193,22 @@ def figures(
         presorted=tuple(_presorted(score, is_defect, lost) for lost in LOST),
         table=tuple(working_point(score, is_defect, one) for one in cutoffs),
         tao=TaoMetrics.of(point),
+    )
+
+
+def _worst(table: ScoredTable, stopped: Flag) -> Worst | None:
+    """With the parts without a score among the others, of whichever boards they are."""
+    rows = table.labelled
+    lost = ~np.isfinite(table.score[rows])
+    if not lost.any():
+        return None
+    is_defect = table.is_defect[rows]
+    board = table.board[rows] if len(table.boards) > 1 else None
+    wrong = lost | (stopped[rows] != is_defect)
+    return Worst(
+        escapes=Rate.by_board(wrong, is_defect, board),
+        escapes_of_parts=Rate.by_board(wrong & is_defect, np.ones(len(wrong), np.bool_), board),
+        false_calls=Rate.by_board(wrong, ~is_defect, board),
     )
 
 

@@ -226,12 +226,12 @@ def cheapest(rule: CostRule, score: Scores, is_defect: Flags) -> tuple[_Gap, _Ga
     )
     false_calls = (parts[-1] - defects[-1]) - (parts - defects)
     if rule.review is None:
-        low = high = _first(rule.miss * defects + rule.false_call * false_calls)
+        low = high = first_of_lowest(rule.miss * defects + rule.false_call * false_calls)
     else:
         passed = rule.miss * defects - rule.review * parts
         failed = rule.false_call * false_calls + rule.review * parts
-        low = _first(passed + np.minimum.accumulate(failed[::-1])[::-1])
-        high = low + _first(failed[low:])
+        low = first_of_lowest(passed + np.minimum.accumulate(failed[::-1])[::-1])
+        high = low + first_of_lowest(failed[low:])
     found = [
         _Gap.above(float(values[one - 1]), values) if one else _Gap.below(float(values[0]), values)
         for one in (low, high)
@@ -239,7 +239,7 @@ def cheapest(rule: CostRule, score: Scores, is_defect: Flags) -> tuple[_Gap, _Ga
     return found[0], found[1]
 
 
-def _first(total: Scores) -> int:
+def first_of_lowest(total: Scores) -> int:
     """The first of the lowest, where sums that differ by rounding are the same."""
     least = float(total.min())
     return int(np.flatnonzero(total <= least + 1e-9 * (1 + float(np.abs(total).max())))[0])

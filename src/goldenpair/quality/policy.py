@@ -36,6 +36,13 @@ PERHAPS = "perhaps fitted on the split it is reported on"
 UNKNOWN = "not known to be fitted on other parts"
 BOARDS = "fitted on other parts of the same boards"
 """How marks begin that say what a policy has to do with the parts that it is used on."""
+
+
+def flatters(marks: Sequence[str]) -> bool:
+    """Whether these marks say that verdicts were, or may have been, chosen on the parts that they are reported on."""
+    return any(FORCED in mark or UNKNOWN in mark for mark in marks)
+
+
 _LARGEST = float(np.finfo(np.float32).max)
 Cutoff = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 

@@ -8,7 +8,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture
+from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, percent
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,17 @@ class Robustness:
     `undisturbed` is what the same parts give as they are.
     """
 
-    cutoff: float
+    cutoff: float | None
+    """Above it a part is stopped; None where that differs by component type."""
     defects: int
     good: int
     of: int
     undisturbed: Point
     curves: tuple[Curve, ...]
+
+    @property
+    def decided_by(self) -> str:
+        return "cutoffs by component type" if self.cutoff is None else f"the cutoff {self.cutoff:g}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,7 +81,7 @@ def robustness_table(found: Robustness) -> Table:
     """A line for each disturbance."""
     title = (
         f"Robustness on {found.good} good parts and {found.defects} defects of {found.of} parts, samples disturbed, "
-        f"goldens as they are; cutoff {found.cutoff:g}"
+        f"goldens as they are; judged by {found.decided_by}"
     )
     table = Table(title=title, title_justify="left", box=SIMPLE)
     for column in ("disturbance", "level", "false calls at 100 % capture", "flips", "new escapes", "new false calls"):
@@ -95,4 +100,4 @@ def _add(table: Table, name: str, points: Sequence[Point]) -> None:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.1%} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"

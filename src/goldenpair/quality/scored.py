@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class ScoredTable:
     """Where the boards are from, in words."""
     score_column: str
     sha256: str = ""
+    notes: tuple[str, ...] = ()
+    """What must be known of labels and scores with each figure."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -66,7 +69,7 @@ def read_scored(
     `labels` is another table with input_path, object_name and `label_column`, whose labels replace those of this one.
     Boards are those of `board_column`, else of one of BOARD_COLUMNS, else the first folder of input_path. An empty
     score, one that is no finite number, and that of a row whose verdict is ERROR, is none. Raises TableError with all
-    that is wrong.
+    that is wrong, such as a part that stands in two rows: figures take each row for a part of its own.
     """
     path = Path(csv_path)
     table = read_table(path, path.parent, of_pairs=False)
@@ -82,17 +85,20 @@ def read_scored(
         problems.append(f"it has no column {label_column!r}; name its label column with --label, or give --labels CSV")
     if not len(table):
         problems.append("it has no rows below the header")
+    if told := _repeated(given):
+        problems.append(told)
     if problems:
         raise TableError(path, problems)
     if labels is not None:
         given[label_column] = _labels_of(table, Path(labels), label_column)
     assert name is not None
-    score = numbers(given[name], path, name)
+    exact = _exact(given[name], path, name)
+    score = _single(exact)
     if "verdict" in given:
         score[np.array([cell == "ERROR" for cell in given["verdict"]], np.bool_)] = np.nan
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return with_scores(str(path), given, score, label_column, name, board_column, digest)
+    return with_scores(str(path), given, score, label_column, name, board_column, digest, _lost_digits(exact))
 
 
 def with_scores(
@@ -103,35 +109,115 @@ def with_scores(
     score_column: str = SCORE_COLUMNS[0],
     board_column: str | None = None,
     sha256: str = "",
+    notes: Sequence[str] = (),
 ) -> ScoredTable:
-    """The columns of a table with a score, float32 [N], for each row."""
+    """The columns of a table with a score, float32 [N], for each row; `notes` are what is known of the scores."""
     label = cells[label_column]
     labelled = np.array([bool(cell.strip()) for cell in label], np.bool_)
     is_defect = np.array([cell != PASS for cell in label], np.bool_) & labelled
-    names, told = boards_of(cells, board_column)
-    names = [""] * len(label) if names is None else names
-    places = {one: place for place, one in enumerate(dict.fromkeys(names))}
+    names, told = _boards(cells, len(label), board_column)
+    # by name, so that the order of the rows changes nothing that is drawn by board
+    places = {one: place for place, one in enumerate(sorted(set(names)))}
     board = np.array([places[one] for one in names], np.int64)
+    notes = (*notes, *_odd_labels(label))
     return ScoredTable(
-        source, cells, label, score, is_defect, labelled, board, tuple(places), told, score_column, sha256
+        source, cells, label, score, is_defect, labelled, board, tuple(places), told, score_column, sha256, notes
     )
 
 
+def _boards(cells: Mapping[str, Sequence[str]], rows: int, column: str | None) -> tuple[Sequence[str], str]:
+    """The board of each row, "" for all where none is known, and where they are from.
+
+    A part without one is taken for one of a board of its own: joined they would be one huge board that is none.
+    """
+    names, told = boards_of(cells, column)
+    if names is None or not any(map(str.strip, names)):
+        return [""] * rows, told if names is None else f"{told}, which is empty"
+    if unknown := sum(not name.strip() for name in names):
+        names = [name if name.strip() else f"(none, row {row})" for row, name in enumerate(names, 1)]
+        told += f"; {unknown:,} of {rows:,} parts have none there, and each counts as a board of its own"
+    return names, told
+
+
 def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
-    """float32 [N], NaN for empty cells; a word in the place of a number is a mistake."""
-    found = np.empty(len(cells), np.float32)
+    """float32 [N], NaN for cells without a finite number; a word in the place of a number is a mistake."""
+    return _single(_exact(cells, path, name))
+
+
+def _single(exact: NDArray[np.float64]) -> NDArray[np.float32]:
+    """float32 [N], NaN for what is too large for it."""
+    with np.errstate(over="ignore"):
+        found = exact.astype(np.float32)
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def _lost_digits(exact: NDArray[np.float64]) -> list[str]:
+    """What becomes of scores when they are compared as float32, as networks give them."""
+    told = []
+    finite, single = np.isfinite(exact), np.isfinite(_single(exact))
+    if large := int((finite & ~single).sum()):
+        told.append(f"{large:,} scores are too large for float32 (3.4e38 at most) and count as ERROR.")
+    values = np.unique(exact[single])
+    if tied := len(values) - len(np.unique(values.astype(np.float32))):
+        told.append(
+            f"Scores are compared as float32, in about 7 digits: {tied:,} of {len(values):,} different scores are the "
+            "same as another one by that."
+        )
+    return told
+
+
+def _odd_labels(label: Sequence[str]) -> list[str]:
+    """Whether good parts may be written in another way than as PASS."""
+    counts = Counter(label)
+    there = {name: count for name, count in counts.items() if name.strip()}
+    near = {name: count for name, count in there.items() if name != PASS and name.strip().casefold() == PASS.casefold()}
+    if near:
+        named = ", ".join(f"{name!r} ({count:,})" for name, count in near.items())
+        return [f"Only the label {PASS!r} is a good part: {named} count as defects. Write {PASS} if they are good."]
+    if there and PASS not in there:
+        named = ", ".join(f"{name!r} ({count:,})" for name, count in Counter(there).most_common(5))
+        return [f"No label is {PASS!r}, so every part counts as a defect: {named}. Write {PASS} for good parts."]
+    return []
+
+
+def _repeated(cells: Mapping[str, Sequence[str]]) -> str:
+    """How many rows are of a part that stands above them already, in words; "" for none."""
+    if any(name not in cells for name in KEYS):
+        return ""
+    parts = list(zip(*(cells[name] for name in KEYS), strict=True))
+    if not (again := len(parts) - len(set(parts))):
+        return ""
+    several = [f"{'/'.join(part)} ({count} times)" for part, count in Counter(parts).most_common(3)]
+    more = f"{again} row repeats" if again == 1 else f"{again:,} rows repeat"
+    return (
+        f"{more} a part that it has already, by {' and '.join(KEYS)}: {', '.join(several)}. A part that counts twice "
+        "proves more than it can; keep one row of each (`goldenpair gauge` is for repeated pictures of the same parts)"
+    )
+
+
+def _exact(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float64]:
+    """float64 [N], NaN for empty cells; raises as `numbers`."""
+    found = np.empty(len(cells), np.float64)
     wrong: list[str] = []
     for row, cell in enumerate(cells):
         try:
-            value = float(cell) if cell.strip() else math.nan
+            found[row] = _number(cell)
         except ValueError:
             wrong.append(f"row {row + 1}: {cell[:40]!r}")
-            value = math.nan
-        found[row] = value if math.isfinite(value) else math.nan
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}"])
     return found
+
+
+def _number(cell: str) -> float:
+    """NaN for an empty cell. float() alone would take 1_000 and the digits of other scripts for numbers too."""
+    if not cell.strip():
+        return math.nan
+    if not cell.isascii() or "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
 
 
 def _labels_of(table: PairTable, path: Path, column: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from goldenpair.metrics import Rate, lower_bound, upper_bound
-from goldenpair.quality.figures import Figures
+from goldenpair.quality.figures import Figures, Worst
 
 Result = Literal["MET", "NOT MET", "NOT PROVABLE"]
 CONFIDENCE = 0.95
@@ -49,7 +49,7 @@ class Finding:
     needed: int | None
     """Parts in all, of those `rate.of` counts, that prove it if no further one goes wrong; None: no number does."""
     needed_at_this_share: int | None
-    """The same if further ones go wrong as often as these; None where none does, or none of these did."""
+    """About how many if further ones go wrong as often as these; None where none does, or none of these did."""
     text: str
     """What is proven, and what is missing, in a sentence."""
 
@@ -57,6 +57,8 @@ class Finding:
 @dataclass(frozen=True)
 class Findings:
     findings: tuple[Finding, ...]
+    flattered: bool = False
+    """Whether the verdicts were chosen on these very parts, so that nothing is MET."""
 
     @property
     def result(self) -> Result | None:
@@ -65,7 +67,8 @@ class Findings:
         return next((one for one in order if any(found.result == one for found in self.findings)), None)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"result": self.result, "findings": [asdict(one) for one in self.findings]}
+        told = [asdict(one) for one in self.findings]
+        return {"result": self.result, "flattered": self.flattered, "findings": told}
 
 
 @dataclass(frozen=True)
@@ -81,26 +84,38 @@ class _Wish:
     basis_name: str
     unit: str
     """What `wrong.of` counts."""
+    worst: Rate
+    """`wrong` if each part without a score were judged wrongly."""
+    lost: int
+    """Parts without a score, of those that `basis` counts."""
+    flattered: bool
 
 
-def judge(figures: Figures, targets: Targets) -> Findings:
+def judge(figures: Figures, targets: Targets, flattered: bool = False) -> Findings:
     """Which targets are MET, NOT MET or NOT PROVABLE with these parts.
 
     MET is proven with 95 % confidence by FEWEST defects (good parts, for false calls) or more; NOT MET is excluded with
     95 % confidence; all else is NOT PROVABLE. A capture of 100 % is refuted by one escape and proven by nothing.
+
+    Parts without a score prove nothing: a target is MET only if it would be with each of them judged wrongly. Of
+    `flattered` figures, whose verdicts were chosen on these very parts, none is MET.
     """
     point, wishes = figures.point, []
+    defects, good, lost_defects, lost_good = figures.defects, figures.good, figures.error_defects, figures.error_good
+    worst = figures.worst or Worst(point.escapes, figures.escapes_of_parts, point.false_calls)
     if (share := targets.capture) is not None:
         title = f"capture at least {100 * share:.6g} %"
-        wish = _Wish(title, share, 1 - share, point.escapes, point.capture, figures.defects, "defects", "defects")
-        wishes.append(wish)
+        told = (point.escapes, point.capture, defects, "defects", "defects", worst.escapes, lost_defects, flattered)
+        wishes.append(_Wish(title, share, 1 - share, *told))
     if (ppm := targets.escapes_ppm) is not None:
         title, rate = f"escapes at most {ppm:.6g} ppm of all parts", figures.escapes_of_parts
-        wishes.append(_Wish(title, ppm / 1e6, ppm / 1e6, rate, rate, figures.defects, "defects", "parts"))
+        told = (rate, rate, defects, "defects", "parts", worst.escapes_of_parts, lost_defects, flattered)
+        wishes.append(_Wish(title, ppm / 1e6, ppm / 1e6, *told))
     if (ppm := targets.false_calls_ppm) is not None:
         title, rate = f"false calls at most {ppm:.6g} ppm of good parts", point.false_calls
-        wishes.append(_Wish(title, ppm / 1e6, ppm / 1e6, rate, rate, figures.good, "good parts", "good parts"))
-    return Findings(tuple(map(_finding, wishes)))
+        told = (rate, rate, good, "good parts", "good parts", worst.false_calls, lost_good, flattered)
+        wishes.append(_Wish(title, ppm / 1e6, ppm / 1e6, *told))
+    return Findings(tuple(map(_finding, wishes)), flattered)
 
 
 def needed(limit: float, wrong: int) -> int | None:
@@ -117,7 +132,7 @@ def _finding(wish: _Wish) -> Finding:
     result: Result = "NOT PROVABLE"
     if low is not None and low > wish.limit:
         result = "NOT MET"
-    elif high is not None and high <= wish.limit and wish.basis >= FEWEST:
+    elif _proven(wish.wrong, wish) and _proven(wish.worst, wish) and not wish.flattered:
         result = "MET"
     # the less these parts are worth because boards differ, the more of them it takes
     effect = wrong.of / wrong.boards.effective if wrong.boards and wrong.boards.effective else 1.0
@@ -131,6 +146,11 @@ def _finding(wish: _Wish) -> Finding:
     return Finding(wish.target, wish.wanted, wish.shown, low, high, result, wish.basis, enough, at_this_share, text)
 
 
+def _proven(wrong: Rate, wish: _Wish) -> bool:
+    high = _bounds(wrong)[1]
+    return high is not None and high <= wish.limit and wish.basis >= FEWEST
+
+
 def _text(
     wish: _Wish, result: Result, low: float | None, high: float | None, enough: int | None, at_this_share: int | None
 ) -> str:
@@ -141,16 +161,22 @@ def _text(
     at_least = is_capture == (result != "NOT MET")
     bound = f"at least {_share(low, is_capture, math.floor)}" if at_least else f"at most {_share(high, is_capture)}"
     text = f"{wish.shown.count} of {wish.shown.of}: with 95 % confidence {bound}"
+    if wish.lost:
+        text += f"; {wish.lost:,} of {wish.basis + wish.lost:,} {wish.basis_name} have no score (ERROR)"
     if result != "NOT PROVABLE":
         return text
+    if wish.flattered:
+        return f"{text}; the verdicts were chosen on these very parts, which prove nothing of others"
     if wish.basis < FEWEST:
         return f"{text}; {wish.basis} {wish.basis_name} prove nothing, {FEWEST} are the least"
+    if _proven(wish.wrong, wish):
+        return f"{text}, and if all of these were judged wrongly it would not be proven"
     if enough is None:
         return f"{text}; no number of {wish.unit} can prove it"
     right = "all captured" if is_capture else "without another one"
     text += f"; {max(0, enough - wish.wrong.of):,} more {wish.unit}, {right}, would prove it"
     if at_this_share is not None:
-        text += f", or {max(0, at_this_share - wish.wrong.of):,} more at this share"
+        text += f", or about {max(0, at_this_share - wish.wrong.of):,} more at this share"
     return text
 
 
@@ -163,7 +189,8 @@ def _share(value: float, in_percent: bool, rounded: Callable[[float], int] = mat
 
 
 def _needed_at_share(limit: float, share: float) -> int | None:
-    return _fewest(lambda parts: math.ceil(parts * share - 1e-9), limit) if 0 < share < limit else None
+    """By a share that is not rounded to whole parts: rounded, some more parts would prove less than fewer do."""
+    return _fewest(lambda parts: parts * share, limit) if 0 < share < limit else None
 
 
 def _bounds(rate: Rate) -> tuple[float | None, float | None]:
@@ -176,7 +203,7 @@ def _bounds(rate: Rate) -> tuple[float | None, float | None]:
     return low, max(upper_bound(rate.value * size, size, CONFIDENCE) for size in sizes)
 
 
-def _fewest(wrong_of: Callable[[int], int], limit: float) -> int | None:
+def _fewest(wrong_of: Callable[[int], float], limit: float) -> int | None:
     """The fewest parts that prove the limit when so many of them go wrong."""
     if limit <= 0:
         return None

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.metrics import Flag, Score
+from goldenpair.quality.fitting import first_of_lowest
 
 MOST_POINTS = 900
 """Of each of the two ways in which a curve is thinned: fewer than 2,000 points in all."""
@@ -98,8 +99,9 @@ def break_even(curve: Sweep, escapes: int, false_calls: int) -> BreakEven:
 
 
 def cheapest(curve: Sweep, ratio: float) -> int:
-    """The place on the curve where the cost is least; of several the one with the highest cutoff."""
-    return int(np.argmin(curve.cost(ratio)))
+    """The place on the curve where the cost is least; of several the lowest cutoff, so the fewest escapes, as a policy
+    by cost has it."""
+    return len(curve.score) - 1 - first_of_lowest(curve.cost(ratio)[::-1])
 
 
 def histogram(score: Score, is_defect: Flag, bins: int = 40) -> tuple[Numbers, Counts, Counts]:

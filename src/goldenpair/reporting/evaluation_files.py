@@ -65,8 +65,7 @@ def write_evaluation(
     listed = [{"row": row, "part": table.describe(row), "error": text} for row, text in rows]
     of_pixels = {"pixels": maps.pixels.as_dict()} if maps and maps.pixels else {}
     told = {**report.as_dict(), **of_pixels, "error_list": listed}
-    fitted = report.judged.policy and report.judged.policy.fitted_on
-    marked = {"policy_mark": ["; ".join(marks)] * len(table)} if marks or fitted else {}
+    marked = report.judged.policy.mark_column(len(table)) if report.judged.policy else {}
     title = "; ".join([outcome(report.figures), *marks])
     with ExitStack() as files:
 

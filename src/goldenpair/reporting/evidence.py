@@ -23,9 +23,10 @@ _MOST_TILES, _MOST_LINES = 300, 500
 
 
 def parts_section(table: ScoredTable, judged: Judged, context: Context) -> Section:
-    """Every escape and the worst false calls, the highest scores first: tiles, or tables without pictures."""
+    """Every escape, the lowest scores first, and the worst false calls, the highest first: tiles, or tables without
+    pictures. What does not fit is what was missed least."""
     stopped, there = judged.stopped, table.measured
-    escapes = _by_score(table, there & table.is_defect & ~stopped)
+    escapes = _by_score(table, there & table.is_defect & ~stopped)[::-1]
     flags = _by_score(table, there & ~table.is_defect & stopped)
     groups = [
         ("escapes", f"Escapes: {len(escapes):,} defects that passed", escapes),

@@ -12,17 +12,20 @@ from goldenpair.data.table import harmless
 from goldenpair.errors import DataError
 from goldenpair.metrics import Flag, cutoff_for_capture, short
 from goldenpair.quality.cfx import COLUMN, LabelMap, verification
-from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Policy
+from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Decision, Policy, flatters
 from goldenpair.quality.scored import ScoredTable
 
 KINDS = ("error", "unlabelled", "escape", "false call", "captured", "good")
 """What a verdict can be to a label."""
+MARK_COLUMN = "policy_mark"
+"""What evaluate and inference write where a policy decides on parts that it was fitted on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
     """`code` is int8 [N], places in VERDICTS; `review` and `fail` are float64 [N], what each score was compared with,
     NaN where nobody knows. `source` says in words where the verdicts are from; `marks` must be shown with each figure.
+    `flattered`: the verdicts were chosen on these very parts. With a policy there is its `decision`.
     """
 
     code: NDArray[np.int8]
@@ -31,6 +34,8 @@ class Judged:
     source: str
     marks: tuple[str, ...] = ()
     policy: Policy | None = None
+    decision: Decision | None = None
+    flattered: bool = False
 
     @property
     def stopped(self) -> Flag:
@@ -55,7 +60,16 @@ def by_policy(table: ScoredTable, policy: Policy) -> Judged:
     policy.refuse_scores_of_others(table.score_column)
     found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
     marks = [*policy.marks, *filter(None, [found.without_type()])]
-    return Judged(found.code, found.review, found.fail, policy.source, tuple(marks), policy)
+    return Judged(
+        found.code,
+        found.review,
+        found.fail,
+        policy.source,
+        tuple(marks),
+        policy,
+        found,
+        flattered=flatters(policy.marks),
+    )
 
 
 def by_capture(table: ScoredTable, capture: float) -> Judged:
@@ -69,13 +83,14 @@ def by_capture(table: ScoredTable, capture: float) -> Judged:
         "The cutoff was chosen on the data that are reported, so the figures flatter. Choose it on other boards "
         "(goldenpair policy) and give it with --policy or --cutoff."
     )
-    return replace(by_policy(table, Policy.of_cutoff(cutoff, source)), marks=(mark,))
+    return replace(by_policy(table, Policy.of_cutoff(cutoff, source)), marks=(mark,), flattered=True)
 
 
 def by_column(table: ScoredTable) -> Judged:
     """By the table's own column verdict; DataError for words that are none. A row without a score is ERROR.
 
-    Where one cutoff explains the verdicts, it is the highest score that passed.
+    Where one cutoff explains the verdicts, it is the highest score that passed. What made the verdicts says in the
+    column policy_mark if it was fitted on these parts; a file without it does not tell.
     """
     cells = table.cells["verdict"]
     known = {name: place for place, name in enumerate(VERDICTS)}
@@ -90,7 +105,12 @@ def by_column(table: ScoredTable) -> Judged:
     review = _between(passed, np.concatenate([reviewed, failed]))
     fail = _between(np.concatenate([passed, reviewed]), failed) if len(reviewed) else review
     source = "the file's own column verdict"
-    return Judged(code, np.full(len(code), review), np.full(len(code), fail), source)
+    marked = table.cells.get(MARK_COLUMN)
+    marks = tuple(dict.fromkeys(filter(None, map(str.strip, marked or ()))))
+    flattered = flatters(marks)
+    if marked is None:
+        marks = ("How these verdicts were chosen is not known: perhaps on these very parts.",)
+    return Judged(code, np.full(len(code), review), np.full(len(code), fail), source, marks, flattered=flattered)
 
 
 def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:

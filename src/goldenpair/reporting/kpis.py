@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from goldenpair.metrics import Interval, Rate, short
+from goldenpair.metrics import Interval, Rate, percent, short
 from goldenpair.quality.breakdown import SMALL, Breakdown, Cell
 from goldenpair.quality.figures import AtCapture, Figures, Presorted
 from goldenpair.quality.targets import Findings
@@ -27,7 +27,9 @@ def judged_targets(findings: Findings) -> tuple[State, str, list[Finding]]:
         "--target-capture and --target-false-call-ppm give one.",
         "MET": f"These parts prove {all_of}, with 95% confidence.",
         "NOT MET": "At least one target is missed." if count > 1 else "The target is missed.",
-        "NOT PROVABLE": "Nothing speaks against it, but so few parts cannot prove it.",
+        "NOT PROVABLE": "The verdicts were chosen on these very parts, which prove nothing of others."
+        if findings.flattered
+        else "Nothing speaks against it, but these parts cannot prove it.",
     }
     return findings.result or "NO TARGET", said[findings.result], made
 
@@ -68,15 +70,20 @@ def _told(rate: Rate, ppm: bool) -> tuple[str, str, str, str, str]:
     if rate.value is None or rate.low is None or rate.high is None:
         return "-", "", "0 of 0", "", ""
     parts = f"{rate.ppm:,.0f}" if ppm else ""
-    return f"{rate.value:.2%}", parts, counted(rate), f"{rate.low:.2%} to {rate.high:.2%}", between(rate.boards)
+    return percent(rate.value), parts, counted(rate), percent(rate.value, rate.low, rate.high), _boards(rate)
 
 
 def counted(rate: Rate) -> str:
     return f"{rate.count:,} of {rate.of:,}"
 
 
-def between(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.low:.2%} to {interval.high:.2%}"
+def between(interval: Interval | None, share: float) -> str:
+    """In as many digits as the share itself is shown with."""
+    return "" if interval is None else percent(share, interval.low, interval.high)
+
+
+def _boards(rate: Rate) -> str:
+    return between(rate.boards, rate.value or 0.0)
 
 
 def _few(rate: Rate) -> bool:
@@ -91,7 +98,7 @@ def _capture_grid(at_capture: Sequence[AtCapture]) -> Grid:
             lines.append(Line((f"{100 * at.target:.4g}%", "-", "-", "", "0 of 0", "", "no defects"), True))
             continue
         value, ppm, counts, exact, _ = _told(at.point.false_calls, True)
-        free = between(at.false_calls) or _needs(at)
+        free = between(at.false_calls, at.point.false_calls.value or 0.0) or _needs(at)
         few = at.point.capture.of < SMALL
         lines.append(Line((f"{100 * at.target:.4g}%", short(at.point.cutoff), value, ppm, counts, exact, free), few))
     columns = ("capture", "cutoff", "false calls", "ppm", "counted", "exact 95%, cutoff given", "95%, cutoff uncertain")
@@ -119,7 +126,7 @@ def _dropped_grid(at_capture: Sequence[AtCapture]) -> Grid:
 
 
 def _rate_only(rate: Rate | None) -> str:
-    return "-" if rate is None or rate.value is None else f"{rate.value:.3%} ({rate.count:,})"
+    return "-" if rate is None or rate.value is None else f"{percent(rate.value)} ({rate.count:,})"
 
 
 def _presorted_grid(presorted: Sequence[Presorted]) -> Grid:
@@ -132,7 +139,7 @@ def _presorted_grid(presorted: Sequence[Presorted]) -> Grid:
 def _both(rate: Rate | None) -> tuple[str, str]:
     if rate is None or rate.value is None:
         return "-", ""
-    return f"{rate.value:.2%} ({counted(rate)})", f"{rate.low:.2%} to {rate.high:.2%}"
+    return f"{percent(rate.value)} ({counted(rate)})", _interval(rate)
 
 
 def breakdown_section(found: Sequence[Breakdown]) -> Section:
@@ -159,4 +166,6 @@ def _cell(cell: Cell) -> tuple[str, ...]:
 
 
 def _interval(rate: Rate) -> str:
-    return "" if rate.low is None or rate.high is None else f"{rate.low:.1%} to {rate.high:.1%}"
+    if rate.value is None or rate.low is None or rate.high is None:
+        return ""
+    return percent(rate.value, rate.low, rate.high)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, short
+from goldenpair.metrics import Flag, Rate, Score, WorkingPoint, percent, short
 from goldenpair.quality.robustness import Curve
 from goldenpair.reporting.curves import BreakEven, Numbers, Sweep, cheapest, histogram
 
@@ -129,7 +129,8 @@ def cutoff_plot(curve: Sweep, cutoffs: Sequence[float]) -> Plot:
     for share in (1.0, 0.99, 0.97):
         place = _place_of(curve, share)
         at.append(
-            f"{curve.false_call_rate[place]:.2%} false calls at {share:.0%} capture (score {curve.score[place]:.4g})"
+            f"{percent(curve.false_call_rate[place])} false calls at {share:.0%} capture "
+            f"(score {curve.score[place]:.4g})"
         )
     alt = f"Capture and false calls fall as the cutoff rises: {', '.join(at)}. {_marked(cutoffs)}"
     return _plot("cutoffs", "What each cutoff does", drawn, alt)
@@ -254,7 +255,7 @@ def robustness_plot(curve: Curve, number: int) -> Plot:
 
 
 def _value(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.1%}"
+    return "-" if rate.value is None else percent(rate.value)
 
 
 def _bars(value: float, rate: Rate, floor: float) -> list[list[float]]:
@@ -283,7 +284,7 @@ def _place_of(curve: Sweep, capture: float) -> int:
 def _capture_at(curve: Sweep, share: float) -> str:
     """The capture at no more than this share of false calls."""
     place = int(np.searchsorted(curve.false_calls, share * curve.good, side="right")) - 1
-    return f"{curve.capture[place]:.1%}"
+    return percent(curve.capture[place])
 
 
 def _percent(value: float, _: float = 0) -> str:

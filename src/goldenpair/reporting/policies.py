@@ -1,23 +1,24 @@
 """The page's chapters on how parts are decided: the policy, its probabilities, and what disturbs its verdicts."""
 
-from goldenpair.metrics import Flag, Rate, Score
+from goldenpair.metrics import Flag, Rate, percent
 from goldenpair.quality.calibration import expected_error
 from goldenpair.quality.policy import Policy
 from goldenpair.quality.robustness import Point, Robustness
 from goldenpair.reporting import plots
+from goldenpair.reporting.curves import Numbers
 from goldenpair.reporting.page import Grid, Line, Section
 
 _MOST_TYPES = 60
 
 
-def policy_section(policy: Policy, score: Score, is_defect: Flag) -> Section:
-    """What the policy says of itself, and whether its probabilities hold on the measured parts."""
+def policy_section(policy: Policy, stated: Numbers | None, is_defect: Flag) -> Section:
+    """What the policy says of itself, and whether the probabilities that it `stated` hold on the measured parts."""
     said = [f"{policy.told()[:1].upper()}{policy.told()[1:]}. From: {policy.source}."]
     if policy.rule:
         said.append(f"Rule: {policy.rule}.")
     said.append(f"Fitted on {policy.fitted_on}." if policy.fitted_on else "It was not fitted by goldenpair policy.")
     made = []
-    if (stated := policy.probability(score)) is not None and len(score):
+    if stated is not None and len(stated):
         made.append(plots.calibration_plot(stated, is_defect))
         error = expected_error(stated, is_defect)
         said.append(f"Expected calibration error on the parts of this page: {error:.3%}.")
@@ -43,7 +44,7 @@ def robustness_section(found: Robustness) -> Section:
     columns = ("disturbance", "false calls at 100% capture", "flips", "new escapes", "new false calls")
     said = [
         f"Samples of {found.good:,} good parts and {found.defects:,} defects (of {found.of:,} parts) were disturbed, "
-        f"goldens left as they are, and judged by the cutoff {found.cutoff:g}."
+        f"goldens left as they are, and judged by {found.decided_by}."
     ]
     made = [plots.robustness_plot(curve, number) for number, curve in enumerate(found.curves, 1)]
     return Section("robustness", "Robustness", said, made, [Grid("Disturbed samples", columns, lines)])
@@ -54,4 +55,4 @@ def _point_line(name: str, point: Point) -> Line:
 
 
 def _share(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.1%} ({rate.count:,} of {rate.of:,})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"

@@ -44,11 +44,16 @@ class Report:
         """`cutoffs` are others to compare with."""
         own = judged.cutoffs
         found = figures(table, judged.stopped, own[0] if own else None, cutoffs)
-        return cls(table, judged, found, judge(found, targets), breakdowns(table, judged.stopped))
+        return cls(table, judged, found, judge(found, targets, judged.flattered), breakdowns(table, judged.stopped))
+
+    @property
+    def marks(self) -> list[str]:
+        """What must be known with each figure: of the verdicts, and of the file they are about."""
+        return [*self.judged.marks, *self.table.notes]
 
     def told(self) -> list[str]:
         """What decided, what must be known of it, and what was found of the targets: lines for a terminal."""
-        lines = [stated(self.judged), *self.judged.marks]
+        lines = [stated(self.judged), *self.marks]
         return lines + [f"{one.result}: {one.text}" for one in self.findings.findings]
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,30 +63,25 @@ class Report:
             "source": self.table.source,
             "sha256": self.table.sha256,
             "decided_by": stated(self.judged),
-            "marks": list(self.judged.marks),
+            "marks": self.marks,
             "verdicts": {name: self.judged.count(name) for name in VERDICTS},
             "targets": self.findings.as_dict(),
-            **({"policy": self._policy()} if self.judged.policy else {}),
+            **({"policy": self._policy()} if self.judged.decision else {}),
             **self.figures.as_dict(),
             "breakdowns": [one.as_dict() for one in self.broken],
         }
 
     def _policy(self) -> dict[str, Any]:
-        policy, table = self.judged.policy, self.table
-        assert policy
-        decision = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
-        return decided(policy, decision, table.score, table.is_defect)
+        policy, decision = self.judged.policy, self.judged.decision
+        assert policy and decision
+        return decided(policy, decision, self.table)
 
     def page(self, context: Context) -> Page:
         table, judged = self.table, self.judged
         verdict, said, findings = judged_targets(self.findings)
         title = context.title or f"Inspection report: {Path(table.source).name}"
-        found = self.figures
-        subtitle = f"{found.parts:,} parts: {found.good:,} good, {found.defects:,} defective"
-        subtitle += f", {found.errors:,} without a score" if found.errors else ""
-        return Page(
-            title, f"{subtitle}. {stated(judged)}", verdict, said, findings, judged.marks, self._sections(context)
-        )
+        subtitle = f"{self.figures.told()}. {stated(judged)}"
+        return Page(title, subtitle, verdict, said, findings, self.marks, self._sections(context))
 
     def _sections(self, context: Context) -> list[Section]:
         table, judged = self.table, self.judged
@@ -93,7 +93,8 @@ class Report:
             neighbours_section(table, judged),
         ]
         if judged.policy and judged.policy.rule:
-            made.append(policy_section(judged.policy, score, is_defect))
+            stated_for = judged.decision.probability if judged.decision else None
+            made.append(policy_section(judged.policy, None if stated_for is None else stated_for[rows], is_defect))
         made += [
             breakdown_section(self.broken),
             parts_section(table, judged, context),
