@@ -9,6 +9,7 @@ from goldenpair.data.duplicates import Duplicates, Twin
 from goldenpair.data.table import PairTable
 from goldenpair.metrics import Rate
 from goldenpair.quality.calibration import calibrate
+from goldenpair.quality.conformal import guarantee
 from goldenpair.quality.figures import figures
 from goldenpair.quality.policy import Band, CaptureRule, Policy, TypeBand
 from goldenpair.quality.robustness import Curve, Point, Robustness
@@ -21,6 +22,7 @@ from goldenpair.reporting.evidence import data_section, parts_section, run_secti
 from goldenpair.reporting.judged import by_policy
 from goldenpair.reporting.policies import policy_section, robustness_section
 from goldenpair.reporting.sections import EACH_SIDE, cost_grid, curves_section, neighbours_section
+from goldenpair.reporting.tiles import Shown
 from goldenpair.reporting.untested import untested_section
 
 TABLE = factory(600)
@@ -34,9 +36,24 @@ def test_near_the_cutoff():
     assert len(lines) == 2 * EACH_SIDE and margins == sorted(margins, reverse=True)
     assert sum(margin > 0 for margin in margins) == EACH_SIDE
     nearest = np.sort(np.abs(TABLE.score - np.float32(0.4)))[0]
-    assert f"{nearest:.3g}" in {line.cells[-1].lstrip("+-") for line in lines}
+    assert f"{nearest:.4f}" in {line.cells[-1].lstrip("+-") for line in lines}
+    assert {len(cell.lstrip("+-").split(".")[1]) for line in lines for cell in line.cells[-2:]} == {4}
     above = TABLE.score[TABLE.is_defect & (TABLE.score > 0.4)].min() - np.float32(0.4)
-    assert f"{above:.3g} away" in section.said[0]
+    assert f"{above:.4f} away" in section.said[0]
+
+
+def test_a_distance_that_is_nearly_none_is_told_in_words():
+    lowest = float(np.nextafter(TABLE.score[TABLE.is_defect].min(), np.float32(0)))
+    section = neighbours_section(TABLE, by_policy(TABLE, Policy.of_cutoff(lowest, "given")))
+    assert "less than 0.0001 away" in section.said[0]
+
+
+def test_a_tile_shows_a_cutoff_that_can_be_typed():
+    cutoff = 0.20029  # 0.2003 would let a score of 0.20030 pass
+    judged = by_policy(TABLE, Policy.of_cutoff(cutoff, "given"))
+    context = Context(show=lambda row, height: Shown([], []))
+    cards = [card for gallery in parts_section(TABLE, judged, context).galleries for card in gallery.cards]
+    assert cards and {dict(card.facts)["cutoff"] for card in cards} == {"0.2002"}
 
 
 def test_no_cutoff_to_be_near_to():
@@ -72,6 +89,12 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
     section = policy_section(policy, TABLE.score, TABLE.is_defect)
     words = " ".join(section.said)
     assert "97" in words or "0.97" in words
+    assert "exchangeable" not in words  # it has no guarantees
+    proven = policy.model_copy(update={"guarantees": [guarantee("escape", 37, 0, 0)]})
+    section = policy_section(proven, TABLE.score, TABLE.is_defect)
+    assert "come from where these came from (exchangeable" in " ".join(section.said)
+    assert "for the next defect" in section.listed[0]
+    section = policy_section(policy, TABLE.score, TABLE.is_defect)
     assert "Expected calibration error" in words and len(section.plots) == 1
     assert section.grids[0].lines[0].cells == ("R", "0.3", "0.5", "200", "3", "0.75")
     assert section.listed == ["a note"]
@@ -124,7 +147,7 @@ def test_suspected_labels_and_the_figures_without_them():
 def test_odd_goldens_say_why_and_what_cannot_be_read():
     odd = OddGolden("none/R1.jpg", 0, 1, 12, 9.0, ("dark: mean 3, siblings 90",))
     section = doubts_section(TABLE, JUDGED, Context(odd_goldens=OddGoldens((odd,), 1, 40, 2)))
-    assert "1 of 40 pictures of goldens" in " ".join(section.said)
+    assert "1 of 40 pictures of goldens is unlike" in " ".join(section.said)
     (card,) = section.galleries[-1].cards
     assert card.heading == "none/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
 

@@ -117,6 +117,8 @@ def test_two_cutoffs_are_two_lines_and_none_is_told():
 def test_words_of_the_break_even():
     assert "at least 3 false calls" in plots.told(BreakEven(3, np.inf))
     assert "between 2 and 5.5 false calls" in plots.told(BreakEven(2, 5.5))
+    assert "at most 5.5 false calls" in plots.told(BreakEven(0, 5.5))
+    assert "only where an escape costs nothing" in plots.told(BreakEven(0, 0))
     assert "No cost ratio" in plots.told(BreakEven(np.inf, 0))
 
 

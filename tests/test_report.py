@@ -216,7 +216,7 @@ def test_an_escape_of_many_parts_does_not_vanish_from_the_table():
     """Older reports make 0.0 of it."""
     is_defect = np.arange(21148) < 37
     found = cells(kpi_table(measured(np.where(is_defect & (np.arange(21148) > 0), 2, 0), is_defect)))
-    assert found["escapes, of all parts"] == ["1", "0.0047%", "47", "1 of 21148", "0.0001% to 0.0263%"]
+    assert found["escapes, of all parts"] == ["1", "0.0047%", "47", "1 of 21,148", "0.0001% to 0.0263%"]
 
 
 def test_the_table_of_targets():

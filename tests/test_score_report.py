@@ -168,4 +168,4 @@ def test_nothing_is_left_where_writing_fails(tmp_path, report):
 def test_lines_for_the_terminal(report):
     lines = report.told()
     assert lines[0] == "Cutoff 0.4: given."
-    assert len(lines) == 3 and all(one.split(":")[0] in ("MET", "NOT MET", "NOT PROVABLE") for one in lines[1:])
+    assert len(lines) == 1  # targets have a table of their own

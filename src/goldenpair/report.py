@@ -25,6 +25,7 @@ from goldenpair.specs.common import Cache
 
 if TYPE_CHECKING:
     from goldenpair.inspection import Inspector, Verdict
+    from goldenpair.reporting.judged import VerdictCount
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
@@ -55,7 +56,7 @@ def kpi_table(figures: Figures) -> Table:
         _add(table, f"PG at {one.lost:.0%}: good passed", None, one.good_passed or Rate.measured(0, 0), ppm=False)
         _add(table, f"PB at {one.lost:.0%}: bad found", None, one.bad_found or Rate.measured(0, 0), ppm=False)
     table.add_section()
-    both = f"{figures.defects} + {figures.good}"
+    both = f"{figures.defects:,} + {figures.good:,}"
     for name, value, boards in (
         ("AUROC", figures.auroc, figures.auroc_boards),
         ("average precision", figures.average_precision, figures.average_precision_boards),
@@ -63,23 +64,24 @@ def kpi_table(figures: Figures) -> Table:
         interval = f"{boards.low:.4f} to {boards.high:.4f}" if boards else ""
         table.add_row(name, "", "-" if value is None else f"{value:.4f}", "", both, "", interval)
     if figures.errors:
-        table.add_row("without a score (ERROR)", "", str(figures.errors), "", f"of {figures.parts}", "", "")
+        table.add_row("without a score (ERROR)", "", f"{figures.errors:,}", "", f"of {figures.parts:,}", "", "")
     if figures.unlabelled:
-        table.add_row("without a label", "", str(figures.unlabelled), "", f"of {figures.parts}", "", "")
+        table.add_row("without a label", "", f"{figures.unlabelled:,}", "", f"of {figures.parts:,}", "", "")
     return table
 
 
 def _title(figures: Figures) -> str:
-    left_out = f", {figures.errors} without a score" if figures.errors else ""
-    left_out += f", {figures.unlabelled} without a label" if figures.unlabelled else ""
-    return f"{figures.parts} parts: {figures.good} good, {figures.defects} defective{left_out}"
+    left_out = f", {figures.errors:,} without a score" if figures.errors else ""
+    left_out += f", {figures.unlabelled:,} without a label" if figures.unlabelled else ""
+    return f"{_several(figures.parts, 'part')}: {figures.good:,} good, {figures.defects:,} defective{left_out}"
 
 
 def _caption(figures: Figures) -> str:
     if not figures.boards:
         return f"Boards are not known ({figures.board_source}): intervals take each part for an independent one."
+    boards = f"{_several(figures.boards, 'board')} ({figures.board_source})"
     return (
-        f"{figures.boards} boards ({figures.board_source}); the last column allows for parts of one board being\n"
+        f"{boards}; the last column allows for parts of one board being\n"
         "alike, and is empty where too little went wrong to tell. "
         f"Boards with a false call: of {figures.false_fails_of}.\n"
         "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
@@ -96,6 +98,18 @@ def _add_capture(table: Table, at: AtCapture) -> None:
         if one.false_calls is not None:
             without = f"  without the {_several(one.defects, 'lowest defect')}"
             _add(table, without.replace("the 1 ", "the "), one.cutoff, one.false_calls)
+
+
+def verdict_table(counts: "Sequence[VerdictCount]") -> Table:
+    """How many defects and good parts got which verdict, where some are REVIEW."""
+    from goldenpair.reporting.judged import REVIEW_COUNTS
+
+    table = Table(title="By verdict", title_justify="left", caption=REVIEW_COUNTS, caption_justify="left", box=SIMPLE)
+    for column in ("verdict", "defects", "good parts"):
+        table.add_column(column, justify="left" if column == "verdict" else "right")
+    for one in counts:
+        table.add_row(one.verdict, f"{one.defects:,}", f"{one.good:,}")
+    return table
 
 
 def target_table(findings: Findings) -> Table:
@@ -127,7 +141,7 @@ def _add(table: Table, name: str, cutoff: float | None, rate: Rate, ppm: bool = 
         return
     parts = f"{rate.ppm:,.0f}" if ppm else ""
     boards = percent(rate.value, rate.boards.low, rate.boards.high) if rate.boards else ""
-    counts, interval = f"{rate.count} of {rate.of}", percent(rate.value, rate.low, rate.high)
+    counts, interval = f"{rate.count:,} of {rate.of:,}", percent(rate.value, rate.low, rate.high)
     table.add_row(name, at, percent(rate.value), parts, counts, interval, boards)
 
 
@@ -155,7 +169,7 @@ def _figure(share: float | None) -> str:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"
 
 
 @dataclass(frozen=True)
@@ -271,7 +285,7 @@ def outcome(figures: Figures) -> str:
 
 
 def _several(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

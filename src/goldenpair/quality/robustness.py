@@ -8,7 +8,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture
+from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, short
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Robustness:
 def robustness_table(found: Robustness) -> Table:
     """A line for each disturbance."""
     title = (
-        f"Robustness on {found.good} good parts and {found.defects} defects of {found.of} parts, samples disturbed, "
-        f"goldens as they are; cutoff {found.cutoff:g}"
+        f"Robustness on {found.good:,} good parts and {found.defects:,} defects of {found.of:,} parts, "
+        f"samples disturbed, goldens as they are; cutoff {short(found.cutoff)}"
     )
     table = Table(title=title, title_justify="left", box=SIMPLE)
     for column in ("disturbance", "level", "false calls at 100 % capture", "flips", "new escapes", "new false calls"):
@@ -95,4 +95,4 @@ def _add(table: Table, name: str, points: Sequence[Point]) -> None:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{rate.value:.1%} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{rate.value:.1%} ({rate.count:,} of {rate.of:,})"

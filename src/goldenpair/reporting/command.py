@@ -37,7 +37,7 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _report(given: argparse.Namespace, console: "Console") -> None:
     """Raises InputError for whatever cannot be used; then nothing was written."""
     from goldenpair.quality.targets import Targets
-    from goldenpair.report import kpi_table
+    from goldenpair.report import kpi_table, target_table, verdict_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
 
     _refuse(given)
@@ -52,6 +52,10 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
         given.out,
     )
     console.print(kpi_table(report.figures))
+    if report.by_verdict:
+        console.print(verdict_table(report.by_verdict))
+    if report.findings.findings:
+        console.print(target_table(report.findings))
     print("\n".join(report.told()))
     print(f"Wrote report.html, metrics.json and scores.csv to {folder}")
 

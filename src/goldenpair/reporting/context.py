@@ -55,5 +55,7 @@ class Context:
     odd_goldens: OddGoldens | None = None
     latency: Latency | None = None
     robustness: Robustness | None = None
+    problems: Sequence[str] = ()
+    """What stands first on the page, as something is wrong with what was given."""
     cost_ratios: Sequence[float] = (10, 100, 1000)
     """What an escape may cost, in false calls."""

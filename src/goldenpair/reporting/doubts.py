@@ -37,8 +37,8 @@ def doubts_section(table: ScoredTable, judged: Judged, context: Context) -> Sect
     if context.odd_goldens:
         odd = context.odd_goldens
         said.append(
-            f"{odd.found:,} of {odd.pictures:,} pictures of goldens are unlike their siblings; {odd.not_judged:,} "
-            "could not be judged, having too few."
+            f"{odd.found:,} of {odd.pictures:,} pictures of goldens {'is' if odd.found == 1 else 'are'} unlike their "
+            f"siblings; {odd.not_judged:,} could not be judged, having too few."
         )
         if odd.listed:
             galleries.append(_goldens(table, odd))
@@ -123,7 +123,8 @@ def twins_told(found: Duplicates) -> list[str]:
     ]
     for pair, boards in found.boards.items():
         named = ", ".join(boards[:8]) + (f" and {len(boards) - 8} more" if len(boards) > 8 else "")
-        said.append(f"{pair} share {len(boards):,} boards ({found.board_source}): {named}. Figures may flatter.")
+        shared = "1 board" if len(boards) == 1 else f"{len(boards):,} boards"
+        said.append(f"{pair} share {shared} ({found.board_source}): {named}. Figures may flatter.")
     if found.unreadable:
         said.append(f"{found.unreadable:,} pictures could not be read, and their parts are compared with none.")
     return said

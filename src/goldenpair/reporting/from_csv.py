@@ -1,5 +1,6 @@
 """From a file of scores, whoever's model has written it, to its report. Needs no model."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from goldenpair.quality.targets import Targets
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
 from goldenpair.reporting.score_report import Report
-from goldenpair.reporting.tiles import Show, named_layout, show_files
+from goldenpair.reporting.tiles import Show, named_layout, no_pictures, show_files
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Deciding:
-    """A cutoff, or a policy's file; with neither, the file's own verdicts, else what reaches `capture` on the file.
+    """A cutoff, or a policy's file; with neither, the file's own verdicts, else what captures all defects of the file.
 
     `forced`: a policy may have been fitted on these very parts, and the page says so.
     """
@@ -73,17 +76,21 @@ def report_csv(
         raise DataError(
             f"{path}: none of its {len(table)} rows has both a label and a score, so nothing can be measured"
         )
-    report = Report.of(table, _judged(table, deciding, targets.capture), targets)
+    report = Report.of(table, _judged(table, deciding), targets)
     context = Context(title=title)
     if pictures:
         show, odd = _pictures(table, pictures)
-        context = Context(title, show, lights=pictures.lights, odd_goldens=odd)
+        problem = no_pictures(table, Path(pictures.images_dir), pictures.lights, pictures.extension)
+        if problem:
+            log.warning(problem)
+        problems = [problem] if problem else []
+        context = Context(title, show, lights=pictures.lights, odd_goldens=odd, problems=problems)
     folder = Path(out) if out else path.with_name(f"{path.stem}_report")
     report.write(folder, context)
     return report, folder
 
 
-def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Judged:
+def _judged(table: ScoredTable, deciding: Deciding) -> Judged:
     if deciding.policy:
         policy = Policy.load(deciding.policy)
         policy = policy.model_copy(update={"source": f"policy {Path(deciding.policy).name}"})
@@ -92,7 +99,7 @@ def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Ju
         return by_policy(table, Policy.of_cutoff(deciding.cutoff, "given with --cutoff"))
     if "verdict" in table.cells:
         return by_column(table)
-    return by_capture(table, 1.0 if capture is None else capture)
+    return by_capture(table, 1.0)
 
 
 def _pictures(table: ScoredTable, pictures: PictureFiles) -> tuple[Show, OddGoldens]:

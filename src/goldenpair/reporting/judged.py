@@ -30,6 +30,9 @@ class Judged:
     source: str
     marks: tuple[str, ...] = ()
     policy: Policy | None = None
+    explained: str = "no single cutoff explains them"
+    """Of verdicts without a policy: between which scores their cutoff must have been. The cutoff itself nobody knows;
+    `review` and `fail` are then the highest score below it."""
 
     @property
     def stopped(self) -> Flag:
@@ -39,7 +42,10 @@ class Judged:
 
     @property
     def cutoffs(self) -> list[float]:
-        """The cutoff that all parts have, the one for FAIL behind it if that is another; none where they differ."""
+        """The cutoff that all parts have, the one for FAIL behind it if that is another; none where they differ,
+        and where only the verdicts are known."""
+        if self.policy is None:
+            return []
         known = [np.unique(one) for one in (self.review, self.fail)]  # NaN is one value
         if any(len(one) != 1 or not np.isfinite(one[0]) for one in known):
             return []
@@ -74,7 +80,7 @@ def by_capture(table: ScoredTable, capture: float) -> Judged:
 def by_column(table: ScoredTable) -> Judged:
     """By the table's own column verdict; DataError for words that are none. A row without a score is ERROR.
 
-    Where one cutoff explains the verdicts, it is the highest score that passed.
+    Where one cutoff explains the verdicts, it is said between which scores it must be.
     """
     cells = table.cells["verdict"]
     known = {name: place for place, name in enumerate(VERDICTS)}
@@ -89,13 +95,27 @@ def by_column(table: ScoredTable) -> Judged:
     review = _between(passed, np.concatenate([reviewed, failed]))
     fail = _between(np.concatenate([passed, reviewed]), failed) if len(reviewed) else review
     source = "the file's own column verdict"
-    return Judged(code, np.full(len(code), review), np.full(len(code), fail), source)
+    edges = [("PASS", review, np.concatenate([reviewed, failed]))]
+    edges += [("REVIEW", fail, failed)] if len(reviewed) else []
+    found = Judged(code, np.full(len(code), review), np.full(len(code), fail), source)
+    if not all(np.isfinite(low) and len(high) for _, low, high in edges):
+        return found
+    told = [
+        f"between {_exact(low)}, the highest {name}, and {_exact(high.min())}, the lowest above"
+        for name, low, high in edges
+    ]
+    return replace(found, explained=f"their cutoff is {' and that of FAIL '.join(told)}")
 
 
 def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:
     """A cutoff that tells these scores apart; NaN if there is none."""
     highest = float(lower.max(initial=-np.inf))
     return highest if highest < upper.min(initial=np.inf) and np.isfinite(highest) else np.nan
+
+
+def _exact(score: float) -> str:
+    """A score in the fewest digits that say it."""
+    return str(np.float32(score))
 
 
 def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
@@ -106,6 +126,33 @@ def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
     found[~table.labelled] = KINDS.index("unlabelled")
     found[judged.code == ERROR] = KINDS.index("error")
     return found
+
+
+@dataclass(frozen=True)
+class VerdictCount:
+    """How many of the measured parts got one of VERDICTS."""
+
+    verdict: str
+    defects: int
+    good: int
+
+
+REVIEW_COUNTS = "Stopped is REVIEW and FAIL: a good part in REVIEW is a false call too, as somebody has to look at it."
+
+
+def by_verdict(table: ScoredTable, judged: Judged) -> list[VerdictCount]:
+    """Of parts with a label and a score, where any of them is REVIEW; empty elsewhere, as the figures say it all."""
+    if not judged.count("REVIEW"):
+        return []
+    there = table.measured
+    return [
+        VerdictCount(
+            name,
+            int((table.is_defect & there & (judged.code == code)).sum()),
+            int((~table.is_defect & there & (judged.code == code)).sum()),
+        )
+        for code, name in enumerate(VERDICTS[:ERROR])
+    ]
 
 
 def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
@@ -164,4 +211,4 @@ def stated(judged: Judged) -> str:
         return f"Cutoff {short(cutoffs[0])}: {judged.source}."
     if judged.policy:
         return f"Cutoffs by component type: {judged.source}."
-    return f"Verdicts are those of {judged.source}; no single cutoff explains them."
+    return f"Verdicts are those of {judged.source}; {judged.explained}."

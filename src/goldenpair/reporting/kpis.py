@@ -6,6 +6,7 @@ from goldenpair.metrics import Interval, Rate, short
 from goldenpair.quality.breakdown import SMALL, Breakdown, Cell
 from goldenpair.quality.figures import AtCapture, Figures, Presorted
 from goldenpair.quality.targets import Findings
+from goldenpair.reporting.judged import REVIEW_COUNTS, VerdictCount
 from goldenpair.reporting.page import Finding, Grid, Line, Section, State
 
 _COLUMNS = ("figure", "what it is", "value", "ppm", "counted", "exact 95%", "boards 95%")
@@ -32,7 +33,7 @@ def judged_targets(findings: Findings) -> tuple[State, str, list[Finding]]:
     return findings.result or "NO TARGET", said[findings.result], made
 
 
-def figures_section(found: Figures, stated: str) -> Section:
+def figures_section(found: Figures, stated: str, by_verdict: Sequence[VerdictCount] = ()) -> Section:
     """The figures that decide whether a model may run on a line."""
     point = found.point
     shares = [
@@ -60,6 +61,9 @@ def figures_section(found: Figures, stated: str) -> Section:
         _dropped_grid(found.at_capture),
         _presorted_grid(found.presorted),
     ]
+    if by_verdict:
+        counts = [Line((one.verdict, f"{one.defects:,}", f"{one.good:,}")) for one in by_verdict]
+        grids.insert(0, Grid("By verdict", ("verdict", "defects", "good parts"), counts, REVIEW_COUNTS))
     return Section("figures", "Figures", [stated], grids=grids)
 
 

@@ -184,6 +184,10 @@ def told(even: BreakEven) -> str:
         return "No cost ratio makes this working point the cheapest: another one is as good or better on both sides."
     if even.high == np.inf:
         return f"This working point is the cheapest where an escape costs at least {even.low:.3g} false calls."
+    if even.high == 0:
+        return "This working point is the cheapest only where an escape costs nothing."
+    if even.low == 0:
+        return f"This working point is the cheapest where an escape costs at most {even.high:.3g} false calls."
     return (
         f"This working point is the cheapest where an escape costs between {even.low:.3g} and {even.high:.3g} "
         "false calls."
@@ -270,7 +274,7 @@ def _mark(ax: "Axes", cutoffs: Sequence[float]) -> None:
 
 def _marked(cutoffs: Sequence[float]) -> str:
     if not cutoffs:
-        return "Parts have different cutoffs, so none is drawn."
+        return "There is no single known cutoff, so none is drawn."
     return f"Vertical lines: cutoff {' and '.join(short(one) for one in cutoffs)}."
 
 

@@ -1,7 +1,8 @@
 """The page's chapters on how parts are decided: the policy, its probabilities, and what disturbs its verdicts."""
 
-from goldenpair.metrics import Flag, Rate, Score
+from goldenpair.metrics import Flag, Rate, Score, short
 from goldenpair.quality.calibration import expected_error
+from goldenpair.quality.conformal import CONDITION
 from goldenpair.quality.policy import Policy
 from goldenpair.quality.robustness import Point, Robustness
 from goldenpair.reporting import plots
@@ -22,13 +23,15 @@ def policy_section(policy: Policy, score: Score, is_defect: Flag) -> Section:
         error = expected_error(stated, is_defect)
         said.append(f"Expected calibration error on the parts of this page: {error:.3%}.")
     grids = [_types_grid(policy)] if policy.types else []
+    if policy.guarantees:
+        said.append(f"{CONDITION}, the parts it was fitted on say of the next ones what is listed below.")
     listed = [*map(str, policy.guarantees), *policy.notes]
     return Section("policy", "Decision policy", said, made, grids, listed=listed)
 
 
 def _types_grid(policy: Policy) -> Grid:
     lines = [
-        Line((kind, f"{band.review:g}", f"{band.fail:g}", f"{band.goods:,}", f"{band.defects:,}", f"{band.weight:.2f}"))
+        Line((kind, short(band.review), short(band.fail), f"{band.goods:,}", f"{band.defects:,}", f"{band.weight:.2f}"))
         for kind, band in policy.types.items()
     ]
     columns = ("type", "REVIEW above", "FAIL above", "good parts", "defects", "own weight")
@@ -43,7 +46,7 @@ def robustness_section(found: Robustness) -> Section:
     columns = ("disturbance", "false calls at 100% capture", "flips", "new escapes", "new false calls")
     said = [
         f"Samples of {found.good:,} good parts and {found.defects:,} defects (of {found.of:,} parts) were disturbed, "
-        f"goldens left as they are, and judged by the cutoff {found.cutoff:g}."
+        f"goldens left as they are, and judged by the cutoff {short(found.cutoff)}."
     ]
     made = [plots.robustness_plot(curve, number) for number, curve in enumerate(found.curves, 1)]
     return Section("robustness", "Robustness", said, made, [Grid("Disturbed samples", columns, lines)])

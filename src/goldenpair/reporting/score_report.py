@@ -18,7 +18,7 @@ from goldenpair.quality.targets import Findings, Targets, judge
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.doubts import doubts_section
 from goldenpair.reporting.evidence import data_section, parts_section, run_section
-from goldenpair.reporting.judged import Judged, stated, write_scores
+from goldenpair.reporting.judged import Judged, VerdictCount, by_verdict, stated, write_scores
 from goldenpair.reporting.kpis import breakdown_section, figures_section, judged_targets
 from goldenpair.reporting.page import Page, Section, render
 from goldenpair.reporting.policies import policy_section, robustness_section
@@ -46,10 +46,13 @@ class Report:
         found = figures(table, judged.stopped, own[0] if own else None, cutoffs)
         return cls(table, judged, found, judge(found, targets), breakdowns(table, judged.stopped))
 
+    @property
+    def by_verdict(self) -> list[VerdictCount]:
+        return by_verdict(self.table, self.judged)
+
     def told(self) -> list[str]:
-        """What decided, what must be known of it, and what was found of the targets: lines for a terminal."""
-        lines = [stated(self.judged), *self.judged.marks]
-        return lines + [f"{one.result}: {one.text}" for one in self.findings.findings]
+        """What decided, and what must be known of it: lines for a terminal."""
+        return [stated(self.judged), *self.judged.marks]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -79,16 +82,16 @@ class Report:
         found = self.figures
         subtitle = f"{found.parts:,} parts: {found.good:,} good, {found.defects:,} defective"
         subtitle += f", {found.errors:,} without a score" if found.errors else ""
-        return Page(
-            title, f"{subtitle}. {stated(judged)}", verdict, said, findings, judged.marks, self._sections(context)
-        )
+        subtitle += f". {stated(judged)}"
+        warnings = [*context.problems, *judged.marks]
+        return Page(title, subtitle, verdict, said, findings, warnings, self._sections(context))
 
     def _sections(self, context: Context) -> list[Section]:
         table, judged = self.table, self.judged
         rows = table.measured
         score, is_defect = table.score[rows], table.is_defect[rows]
         made = [
-            figures_section(self.figures, stated(judged)),
+            figures_section(self.figures, stated(judged), self.by_verdict),
             curves_section(score, is_defect, self.figures.point, judged.cutoffs, context.cost_ratios),
             neighbours_section(table, judged),
         ]
