@@ -104,7 +104,7 @@ def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
     rate = Rate.measured(1, 4)
     points = [Point(float(level), f"{level} px", rate, rate, rate, Rate.measured(0, 0)) for level in range(3)]
     curves = tuple(Curve(name, "px", "Moved.", tuple(points)) for name in ("shift", "blur"))
-    section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves))
+    section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves, 9))
     assert len(section.plots) == 2 and len({plot.name for plot in section.plots}) == 2
     assert len(section.grids[0].lines) == 7
     assert section.grids[0].lines[0].cells == ("none", *["25.0% (1 of 4)"] * 3, "-")

@@ -43,11 +43,11 @@ def kpi_table(figures: Figures) -> Table:
     point = figures.point
     _add(table, "capture", point.cutoff, point.capture, ppm=False)
     _add(table, "escapes", point.cutoff, point.escapes, ppm=False)
-    _add(table, "escapes, of all parts", point.cutoff, figures.escapes_of_parts)
+    _add(table, "escapes, of parts", point.cutoff, figures.escapes_of_parts)
     _add(table, "false calls", point.cutoff, point.false_calls)
-    _add(table, "boards with a false call", point.cutoff, figures.false_fails, ppm=False)
-    _add(table, "defects, of stopped parts", point.cutoff, figures.precision, ppm=False)
-    _add(table, "stopped, of all parts", point.cutoff, figures.flags)
+    _add(table, "boards stopped for nothing", point.cutoff, figures.false_fails, ppm=False)
+    _add(table, "precision of a flag", point.cutoff, figures.precision, ppm=False)
+    _add(table, "flags", point.cutoff, figures.flags)
     table.add_section()
     for at in figures.at_capture:
         _add_capture(table, at)
@@ -83,7 +83,7 @@ def _caption(figures: Figures) -> str:
     return (
         f"{boards}; the last column allows for parts of one board being\n"
         "alike, and is empty where too little went wrong to tell. "
-        f"Boards with a false call: of {figures.false_fails_of}.\n"
+        f"Stopped for nothing: of {figures.false_fails_of}.\n"
         "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
     )
 
@@ -114,7 +114,10 @@ def verdict_table(counts: "Sequence[VerdictCount]") -> Table:
 
 def target_table(findings: Findings) -> Table:
     """Whether each target is proven, and what is missing."""
-    table = Table(title=f"Targets: {findings.result}", title_justify="left", box=SIMPLE)
+    caption = "Bounds of targets are one-sided, with 5 % beyond; the intervals of figures have 2.5 % on each side."
+    table = Table(
+        title=f"Targets: {findings.result}", caption=caption, title_justify="left", caption_justify="left", box=SIMPLE
+    )
     for column in ("target", "result", "why"):
         table.add_column(column)
     for one in findings.findings:

@@ -110,7 +110,7 @@ def component_types(table: ScoredTable) -> tuple[str, Sequence[str]] | None:
     kinds = set(known.values()) - {""}
     if letters.count("") > _MOST_ODD_NAMES * len(letters) or not 2 <= len(kinds) <= MOST_VALUES:
         return None
-    return "letters of object_name", letters
+    return "letters of object_name", [one or "(other names)" for one in letters]
 
 
 def breakdown_table(breakdown: Breakdown, most: int = 15) -> Table:

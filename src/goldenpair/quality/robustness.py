@@ -67,6 +67,18 @@ class Robustness:
     of: int
     undisturbed: Point
     curves: tuple[Curve, ...]
+    stopped: int
+    """Parts that are stopped as they are."""
+
+    @property
+    def warning(self) -> str:
+        """What makes the flips worthless, "" for nothing."""
+        if 0 < self.stopped < self.defects + self.good:
+            return ""
+        what = "nothing" if not self.stopped else "everything"
+        return (
+            f"As they are, this cutoff stops {what}: flips, new escapes and new false calls say nothing of robustness."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +90,7 @@ def robustness_table(found: Robustness) -> Table:
         f"Robustness on {found.good:,} good parts and {found.defects:,} defects of {found.of:,} parts, "
         f"samples disturbed, goldens as they are; cutoff {short(found.cutoff)}"
     )
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = Table(title=title, caption=found.warning or None, title_justify="left", caption_justify="left", box=SIMPLE)
     for column in ("disturbance", "level", "false calls at 100 % capture", "flips", "new escapes", "new false calls"):
         table.add_column(column, justify="left" if column in ("disturbance", "level") else "right")
     _add(table, "none", [found.undisturbed])

@@ -14,6 +14,7 @@ from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import DataError, TableError
 
 SCORE_COLUMNS = ("siamese_score", "output_score")
+_SCORES_CSV = "score"  # as the file scores.csv of a report has it
 _KEYS = ("input_path", "object_name")
 
 
@@ -72,7 +73,7 @@ def read_scored(
     table = read_table(path, path.parent, of_pairs=False)
     given = dict(table.cells)
     problems = []
-    name = score_column or next((one for one in SCORE_COLUMNS if one in given), None)
+    name = score_column or next((one for one in (*SCORE_COLUMNS, _SCORES_CSV) if one in given), None)
     if name is None or name not in given:
         wanted = f"no column {score_column!r}" if score_column else f"none of the columns {', '.join(SCORE_COLUMNS)}"
         problems.append(f"it has {wanted}, but {', '.join(given)}; name its score column with --score")
@@ -87,7 +88,7 @@ def read_scored(
     if labels is not None:
         given[label_column] = _labels_of(table, Path(labels), label_column)
     assert name is not None
-    score = numbers(given[name], path, name)
+    score = numbers(given[name], path, name, table.lines)
     if "verdict" in given:
         score[np.array([cell == "ERROR" for cell in given["verdict"]], np.bool_)] = np.nan
     with path.open("rb") as content:
@@ -117,7 +118,7 @@ def with_scores(
     )
 
 
-def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
+def numbers(cells: Sequence[str], path: Path, name: str, lines: Sequence[int] = ()) -> NDArray[np.float32]:
     """float32 [N], NaN for empty cells; a word in the place of a number is a mistake."""
     found = np.empty(len(cells), np.float32)
     wrong: list[str] = []
@@ -125,12 +126,14 @@ def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
         try:
             value = float(cell) if cell.strip() else math.nan
         except ValueError:
-            wrong.append(f"row {row + 1}: {cell[:40]!r}")
+            wrong.append(f"line {lines[row] if len(lines) else row + 2}: {cell[:40]!r}")
             value = math.nan
         found[row] = value if math.isfinite(value) else math.nan
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}"])
+        comma = any("," in one for one in wrong)
+        advice = "; numbers have a point, not a comma, such as 0.5" if comma else ""
+        raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}{advice}"])
     return found
 
 

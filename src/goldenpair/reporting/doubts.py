@@ -1,6 +1,7 @@
 """The page's chapters on the data themselves: labels and goldens to look at again, and what splits have in common."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from goldenpair.data.duplicates import Duplicates, Twin
 from goldenpair.data.table import PairTable
@@ -88,12 +89,14 @@ def _goldens(table: ScoredTable, found: OddGoldens) -> Gallery:
 
 
 def _golden(table: ScoredTable, one: OddGolden) -> Card:
+    folder = table.cells["golden_path"][one.row] if "golden_path" in table.cells else ""
+    heading = "/".join(filter(None, (folder, Path(one.path).name)))
     facts = [("why", "; ".join(one.reasons)), ("siblings", f"{one.siblings:,}"), ("part", table.describe(one.row))]
     try:
         picture = TilePicture("golden", "", data_uri(read_small(one.path, _HEIGHT)))
     except DataError as error:
-        return Card(one.path, facts, problem=str(error))
-    return Card(one.path, facts, [picture])
+        return Card(heading, facts, problem=str(error))
+    return Card(heading, facts, [picture])
 
 
 def twins_grid(found: Duplicates, tables: Mapping[str, PairTable]) -> Grid:

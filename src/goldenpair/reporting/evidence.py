@@ -68,9 +68,7 @@ def _facts(table: ScoredTable, judged: Judged, row: int, digits: int) -> list[tu
 
 
 def _card(table: ScoredTable, judged: Judged, tile: Tile, digits: int) -> Card:
-    names = table.cells.get("object_name")
-    heading = names[tile.row] if names else table.describe(tile.row)
-    return Card(heading, _facts(table, judged, tile.row, digits), tile.pictures, tile.problem)
+    return Card(table.describe(tile.row), _facts(table, judged, tile.row, digits), tile.pictures, tile.problem)
 
 
 def _grid(table: ScoredTable, judged: Judged, heading: str, rows: Sequence[int]) -> Grid:

@@ -156,11 +156,13 @@ def by_verdict(table: ScoredTable, judged: Judged) -> list[VerdictCount]:
 
 
 def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
-    """A line for each row in table order: row, part, board, label, score, verdict, kind.
+    """A line for each row in table order: row, part, board, label, score, verdict, kind, input_path, object_name, the
+    last two if the table has them: by these other commands know the parts again.
 
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
     boards = [_harmless(name) for name in table.boards]
+    names = [name for name in ("input_path", "object_name") if name in table.cells]
     columns = [
         range(1, len(table) + 1),
         _parts(table),
@@ -169,10 +171,11 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged) -> None:
         _scores(table),
         map(VERDICTS.__getitem__, judged.code.tolist()),
         map(KINDS.__getitem__, kinds(table, judged).tolist()),
+        *(_all_harmless(table.cells[name]) for name in names),
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "part", "board", "label", "score", "verdict", "kind"))
+        writer.writerow(("row", "part", "board", "label", "score", "verdict", "kind", *names))
         writer.writerows(zip(*columns, strict=True))
 
 

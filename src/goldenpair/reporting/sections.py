@@ -13,7 +13,7 @@ from goldenpair.reporting.judged import KINDS, Judged, kinds
 from goldenpair.reporting.page import Grid, Line, Section
 
 _CURVES = "What other cutoffs would do"
-EACH_SIDE = 10
+EACH_SIDE = 5
 """Parts on each side of the cutoff that are shown."""
 
 
@@ -30,7 +30,8 @@ def curves_section(
     even = break_even(curve, point.escapes.count, point.false_calls.count)
     made = [plots.roc_plot(curve, point, cutoffs), plots.cutoff_plot(curve, cutoffs), scores]
     cost = plots.cost_plot(curve, ratios, cutoffs, even)
-    return Section("curves", _CURVES, [plots.told(even)], [*made, cost], [cost_grid(curve, ratios)])
+    caveat = "It is compared with single cutoffs chosen afterwards on these very parts, which flatters them."
+    return Section("curves", _CURVES, [plots.told(even), caveat], [*made, cost], [cost_grid(curve, ratios)])
 
 
 def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:

@@ -31,6 +31,8 @@ class Shown:
     golden: Sequence[Pixels]
     sample: Sequence[Pixels]
     heatmap: Sequence[Pixels] = ()
+    levels: Sequence[str] = ()
+    """Of each heatmap, in words: how hot its hottest place is."""
 
 
 Show = Callable[[int, int], Shown]
@@ -42,10 +44,11 @@ class TilePicture:
     role: str
     light: str
     uri: str
+    level: str = ""
 
     @property
     def caption(self) -> str:
-        return f"{self.role}, {self.light}" if self.light else self.role
+        return ", ".join(filter(None, (self.role, self.light, self.level)))
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,12 @@ def _pictures(shown: Shown, lights: Sequence[str]) -> list[TilePicture]:
     names = lights or ("",)
     roles = [("golden", shown.golden), ("sample", shown.sample), ("heatmap", shown.heatmap)]
     return [
-        TilePicture(role, names[place] if place < len(names) else "", data_uri(pictures[place]))
+        TilePicture(
+            role,
+            names[place] if place < len(names) else "",
+            data_uri(pictures[place]),
+            shown.levels[place] if role == "heatmap" and place < len(shown.levels) else "",
+        )
         for place in range(len(shown.sample))
         for role, pictures in roles
         if place < len(pictures)
@@ -117,7 +125,7 @@ def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], exte
         parts = part_pictures(one, layout)
         golden, sample = parts.chosen[parts.golden_id[0], 0], parts.sample[0]
         both = [[read_small(parts.paths[number], height) for number in part.tolist()] for part in (golden, sample)]
-        return Shown(*both)
+        return Shown(both[0], both[1])
 
     return show
 
