@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from factory import factory
 from goldenpair.data.duplicates import Duplicates, Twin
@@ -12,7 +13,7 @@ from goldenpair.quality.calibration import calibrate
 from goldenpair.quality.conformal import guarantee
 from goldenpair.quality.figures import figures
 from goldenpair.quality.policy import Band, CaptureRule, Policy, TypeBand
-from goldenpair.quality.robustness import Curve, Point, Robustness
+from goldenpair.quality.robustness import Curve, Point, Robustness, robustness_table
 from goldenpair.quality.scored import with_scores
 from goldenpair.quality.suspects import OddGolden, OddGoldens, suspect_labels
 from goldenpair.reporting.context import Context, Latency, Shared, Split
@@ -98,6 +99,10 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
     assert "Expected calibration error" in words and len(section.plots) == 1
     assert section.grids[0].lines[0].cells == ("R", "0.3", "0.5", "200", "3", "0.75")
     assert section.listed == ["a note"]
+    stated = policy.probability(TABLE.score)[TABLE.is_defect]
+    assert (
+        f"The 37 defects have a probability of {stated.mean():.1%} on average, and {(stated < 0.5).sum()} of" in words
+    )
 
 
 def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
@@ -108,7 +113,15 @@ def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
     assert len(section.plots) == 2 and len({plot.name for plot in section.plots}) == 2
     assert len(section.grids[0].lines) == 7
     assert section.grids[0].lines[0].cells == ("none", *["25.0% (1 of 4)"] * 3, "-")
-    assert "cutoff 0.5" in section.said[0]
+    assert "cutoff 0.5" in section.said[0] and len(section.said) == 1
+
+
+@pytest.mark.parametrize(("stopped", "what"), [(0, "nothing"), (28, "everything")])
+def test_flips_of_a_cutoff_that_cannot_flip_say_nothing(stopped, what):
+    rate = Rate.measured(0, 28)
+    found = Robustness(0.5, 8, 20, 40, Point(0.0, "as it is", rate, rate, rate, rate), (), stopped)
+    assert f"this cutoff stops {what}" in robustness_section(found).said[1]
+    assert f"this cutoff stops {what}" in robustness_table(found).caption
 
 
 def test_parts_without_pictures_are_tables():
@@ -149,7 +162,7 @@ def test_odd_goldens_say_why_and_what_cannot_be_read():
     section = doubts_section(TABLE, JUDGED, Context(odd_goldens=OddGoldens((odd,), 1, 40, 2)))
     assert "1 of 40 pictures of goldens is unlike" in " ".join(section.said)
     (card,) = section.galleries[-1].cards
-    assert card.heading == "none/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
+    assert card.heading == "golden/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
 
 
 def test_what_splits_have_in_common():

@@ -110,6 +110,19 @@ def test_how_many_are_review_is_on_the_terminal_and_the_page(table, tmp_path, ca
     assert "a good part in REVIEW is a false call too" in page
 
 
+def test_its_scores_can_be_compared(table, tmp_path, capsys):
+    assert report(table, "--cutoff", 0.4) == 0
+    scores = tmp_path / "inference_report" / "scores.csv"
+    assert cli.main(["compare", str(scores), str(table), "--cutoff-b", "0.4"]) == 0
+    assert "400 parts compared" in capsys.readouterr().out
+
+
+def test_escapes_in_ppm_are_a_target(table, capsys):
+    assert report(table, "--cutoff", 0.4, "--target-escapes-ppm", 100) == 0
+    assert metrics(table.parent / "inference_report")["targets"]["findings"][0]["wanted"] == 1e-4
+    assert "--target-escapes-ppm -1" in refused(capsys, table, "--target-escapes-ppm", -1)
+
+
 def test_targets_are_a_table(table, capsys):
     assert report(table, "--cutoff", 0.4, "--target-capture", 0.9) == 0
     assert "Targets: NOT PROVABLE" in capsys.readouterr().out

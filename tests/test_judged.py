@@ -115,7 +115,7 @@ def test_scores_csv_row_by_row(tmp_path):
     table = table_of(input_path=["b1", "b1/x", "b2", "b2", "b2"])
     write_scores(tmp_path / "scores.csv", table, by_policy(table, Policy.of_cutoff(0.3, "given")))
     rows = rows_of(tmp_path / "scores.csv")
-    assert list(rows[0]) == ["row", "part", "board", "label", "score", "verdict", "kind"]
+    assert list(rows[0]) == ["row", "part", "board", "label", "score", "verdict", "kind", "input_path", "object_name"]
     assert [row["row"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert [row["part"] for row in rows] == [table.describe(row) for row in range(5)]
     assert [row["board"] for row in rows] == ["b1", "b1", "b2", "b2", "b2"]

@@ -47,6 +47,13 @@ def test_one_picture_has_no_light_in_its_caption():
     assert [one.caption for one in tile.pictures] == ["golden", "sample"]
 
 
+def test_a_heatmap_says_how_hot_it_is():
+    shown = Shown([noise()], [noise()], [noise()], ["0.41 times what good parts reach"])
+    (tile,) = tiles([0], lambda row, height: shown, ["White"], Budget(10**6))
+    captions = [one.caption for one in tile.pictures]
+    assert captions == ["golden, White", "sample, White", "heatmap, White, 0.41 times what good parts reach"]
+
+
 def test_the_budget_ends_the_tiles():
     size = 2 * len(data_uri(noise()))
     budget = Budget(size * 3 + 10)

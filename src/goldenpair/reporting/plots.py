@@ -255,10 +255,10 @@ def robustness_plot(curve: Curve, number: int) -> Plot:
             ax.yaxis.set_major_formatter(_percent)
             ax.figure.subplots_adjust(top=0.86)
         # above the axes, where no curve is
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, fontsize=8)
+        ax.legend(loc="lower left", bbox_to_anchor=(-0.6 if named else 0, 1), ncols=2, borderaxespad=0.2, fontsize=8)
     told = [f"{point.label}: {_value(point.flips)} flip, {_value(point.fpr_at_full_capture)}" for point in curve.points]
     alt = f"{curve.said} Verdicts that flip, and false calls at 100% capture: {'; '.join(told)}."
-    return _plot(name, curve.name.capitalize(), drawn, alt)
+    return _plot(name, f"{curve.name[:1].upper()}{curve.name[1:]}", drawn, alt)
 
 
 def _known(rate: Rate) -> float:
