@@ -22,6 +22,12 @@ LIGHTS = ("Solder", "White")
 GREY_PICTURE = np.full((3, 16, 16), 100, np.uint8)
 
 
+def verdict_of(score: float, error: str) -> Verdict:
+    if error:
+        return Verdict("ERROR", None, 0.5, error)
+    return Verdict("FAIL" if score > 0.5 else "PASS", score, 0.5)
+
+
 def spot(level: float) -> np.ndarray:
     heat = np.zeros((16, 16), np.float32)
     heat[4:8, 4:8] = level
@@ -63,15 +69,15 @@ def test_a_page_has_a_line_for_each_light(lights):
     number = len(lights) or 1
     pictures = np.stack([GREY_PICTURE] * number)
     heat = Heatmap(np.stack([spot(1 + place) for place in range(number)]), lights)
-    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", Verdict.of(0.7, 0.5))
+    page = heatmap_page(ExplainedPart(3, pictures, pictures, heat), "R1 in b1", "SHIFT", Verdict("FAIL", 0.7, 0.5))
     one = heatmap_page(
-        ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", Verdict.of(0.7, 0.5)
+        ExplainedPart(3, pictures[:1], pictures[:1], Heatmap(heat.heat[:1])), "R1", "", Verdict("FAIL", 0.7, 0.5)
     )
     assert page.height - one.height == (number - 1) * (192 + 6)
 
 
 def test_escapes_come_first_and_errors_never():
-    verdicts = [Verdict.of(score, 0.5, error) for score, error in
+    verdicts = [verdict_of(score, error) for score, error in
                 ((0.9, ""), (0.1, ""), (0.6, ""), (0.3, ""), (0.99, "black"), (0.2, ""))]  # fmt: skip
     labels = ["PASS", "SHIFT", "SHIFT", "SHIFT", "SHIFT", "PASS"]
     assert rows_to_explain(verdicts, labels, 9) == [3, 1, 0, 2]

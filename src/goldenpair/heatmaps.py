@@ -56,10 +56,12 @@ def heatmap_page(part: "ExplainedPart", name: str, label: str, verdict: "Verdict
     for number, heat in enumerate(heatmap.heat):
         light = heatmap.lights[number] if heatmap.lights else "heat"
         pictures = [Image.fromarray(one[number].transpose(1, 2, 0)) for one in (part.golden, part.sample)]
-        said = [(light, COLOURS["right"]), (level_told(float(heat.max())), GREY)]
-        if len(heatmap.heat) > 1 and light == heatmap.light:
-            seen = heat.max() > 1
-            said.append(("this light saw most", COLOURS["right"]) if seen else ("saw most, yet explains nothing", GREY))
+        level = float(heat.max())
+        said = [(light, COLOURS["right"]), (f"{level:.2f} times what good parts reach", GREY)]
+        if level <= 1:
+            said.append(("below the level of good parts: explains nothing", GREY))
+        elif len(heatmap.heat) > 1 and light == heatmap.light:
+            said.append(("this light saw most", COLOURS["right"]))
         lines.append(Line([[pictures[0]], [pictures[1]], [heated(part.sample[number], heat)]], said))
     told = f"; {kind.upper()}" if kind != "right" else ""
     title = f"{name}: {verdict.verdict}, score {verdict.score:.4g}{f', labelled {label}' if label else ''}{told}"
