@@ -143,7 +143,7 @@ def test_every_escape_is_a_tile(table):
     escapes = np.flatnonzero(table.is_defect & (table.score <= 1))
     assert len(escapes) > 5
     cards = re.findall(r"<h4>([^<]*)</h4>", text)
-    assert {table.cells["object_name"][row] for row in escapes} <= set(cards)
+    assert {table.describe(row) for row in escapes} <= set(cards)
 
 
 def test_files_appear_together(tmp_path, report):
