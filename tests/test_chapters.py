@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from factory import factory
 from goldenpair.data.duplicates import Duplicates, Twin
@@ -11,9 +12,10 @@ from goldenpair.metrics import Rate
 from goldenpair.quality.breakdown import breakdowns
 from goldenpair.quality.calibration import calibrate, expected_error
 from goldenpair.quality.cfx import LabelMap
+from goldenpair.quality.conformal import guarantee
 from goldenpair.quality.figures import figures
 from goldenpair.quality.policy import Band, CaptureRule, Policy, TypeBand
-from goldenpair.quality.robustness import Curve, Point, Robustness
+from goldenpair.quality.robustness import Curve, Point, Robustness, robustness_table
 from goldenpair.quality.scored import with_scores
 from goldenpair.quality.suspects import BetterGolden, BetterGoldens, OddGolden, OddGoldens, suspect_labels
 from goldenpair.reporting.context import Context, Latency, Shared, Split
@@ -37,9 +39,24 @@ def test_near_the_cutoff():
     assert len(lines) == 2 * EACH_SIDE and margins == sorted(margins, reverse=True)
     assert sum(margin > 0 for margin in margins) == EACH_SIDE
     nearest = np.sort(np.abs(TABLE.score - np.float32(0.4)))[0]
-    assert f"{nearest:.3g}" in {line.cells[-1].lstrip("+-") for line in lines}
+    assert f"{nearest:.4f}" in {line.cells[-1].lstrip("+-") for line in lines}
+    assert {len(cell.lstrip("+-").split(".")[1]) for line in lines for cell in line.cells[-2:]} == {4}
     above = TABLE.score[TABLE.is_defect & (TABLE.score > 0.4)].min() - np.float32(0.4)
-    assert f"{above:.3g} away" in section.said[0]
+    assert f"{above:.4f} away" in section.said[0]
+
+
+def test_a_distance_that_is_nearly_none_is_told_in_words():
+    lowest = float(np.nextafter(TABLE.score[TABLE.is_defect].min(), np.float32(0)))
+    section = neighbours_section(TABLE, by_policy(TABLE, Policy.of_cutoff(lowest, "given")))
+    assert "less than 0.0001 away" in section.said[0]
+
+
+def test_a_tile_shows_a_cutoff_that_can_be_typed():
+    cutoff = 0.20029  # 0.2003 would let a score of 0.20030 pass
+    judged = by_policy(TABLE, Policy.of_cutoff(cutoff, "given"))
+    context = Context(show=lambda row, height: Shown([], []))
+    cards = [card for gallery in parts_section(TABLE, judged, context).galleries for card in gallery.cards]
+    assert cards and {dict(card.facts)["cutoff"] for card in cards} == {"0.2002"}
 
 
 def test_no_cutoff_to_be_near_to():
@@ -75,22 +92,39 @@ def test_a_policy_says_its_rule_types_and_how_far_its_probabilities_are_off():
     section = policy_section(policy, policy.probability(TABLE.score), TABLE.is_defect)
     words = " ".join(section.said)
     assert "Rule: " + str(policy.rule) in words and "97" in str(policy.rule)
+    assert "exchangeable" not in words  # it has no guarantees
+    proven = policy.model_copy(update={"guarantees": [guarantee("escape", 37, 0, 0)]})
+    of_proven = policy_section(proven, policy.probability(TABLE.score), TABLE.is_defect)
+    assert "come from where these came from (exchangeable" in " ".join(of_proven.said)
+    assert "for the next defect" in of_proven.listed[0]
     error = expected_error(policy.probability(TABLE.score), TABLE.is_defect)
-    assert f"Expected calibration error on the parts of this page: {100 * error:.3f}%." in words
+    assert f"parts of this page: {error:.3%}." in words
     assert len(section.plots) == 1
     assert section.grids[0].lines[0].cells == ("R", "0.3", "0.5", "200", "3", "0.75")
     assert section.listed == ["a note"]
+    stated = policy.probability(TABLE.score)[TABLE.is_defect]
+    assert (
+        f"The 37 defects have a probability of {stated.mean():.1%} on average, and {(stated < 0.5).sum()} of" in words
+    )
 
 
 def test_robustness_has_a_plot_for_each_curve_and_a_line_for_each_point():
     rate = Rate.measured(1, 4)
     points = [Point(float(level), f"{level} px", rate, rate, rate, Rate.measured(0, 0)) for level in range(3)]
     curves = tuple(Curve(name, "px", "Moved.", tuple(points)) for name in ("shift", "blur"))
-    section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves))
+    section = robustness_section(Robustness(0.5, 8, 20, 40, points[0], curves, 9))
     assert len(section.plots) == 2 and len({plot.name for plot in section.plots}) == 2
     assert len(section.grids[0].lines) == 7
     assert section.grids[0].lines[0].cells == ("none", *["25.00% (1 of 4)"] * 3, "-")
-    assert "cutoff 0.5" in section.said[0]
+    assert "cutoff 0.5" in section.said[0] and len(section.said) == 1
+
+
+@pytest.mark.parametrize(("stopped", "what"), [(0, "nothing"), (28, "everything")])
+def test_flips_of_a_cutoff_that_cannot_flip_say_nothing(stopped, what):
+    rate = Rate.measured(0, 28)
+    found = Robustness(0.5, 8, 20, 40, Point(0.0, "as it is", rate, rate, rate, rate), (), stopped)
+    assert f"this cutoff stops {what}" in robustness_section(found).said[1]
+    assert f"this cutoff stops {what}" in robustness_table(found).caption
 
 
 def test_parts_without_pictures_are_tables():
@@ -141,9 +175,9 @@ def test_suspected_labels_and_the_figures_without_them():
 def test_odd_goldens_say_why_and_what_cannot_be_read():
     odd = OddGolden("none/R1.jpg", 0, 1, 12, 9.0, ("dark: mean 3, siblings 90",))
     section = doubts_section(TABLE, JUDGED, Context(odd_goldens=OddGoldens((odd,), 1, 40, 2)))
-    assert "1 of 40 pictures of goldens" in " ".join(section.said)
+    assert "1 of 40 pictures of goldens is unlike" in " ".join(section.said)
     (card,) = section.galleries[-1].cards
-    assert card.heading == "none/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
+    assert card.heading == "golden/R1.jpg" and card.problem and dict(card.facts)["why"].startswith("dark")
 
 
 def test_parts_that_look_like_another_golden_are_shown():

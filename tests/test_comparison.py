@@ -85,7 +85,7 @@ def test_verdicts_that_are_none():
 
 def test_cutoffs_of_their_own_are_told_to_be_optimistic():
     found = compare(table_of(A, LABELS), table_of(B, LABELS), capture=0.66)
-    assert "chosen on these parts for 0.66 capture: optimistic" in found.rule_a
+    assert "chosen on these parts for 66 % capture: optimistic" in found.rule_a
     assert found.defects.both + found.defects.only_a == 2
     assert found.defects.both + found.defects.only_b == 2
 

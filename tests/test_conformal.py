@@ -57,7 +57,7 @@ def test_the_guarantee_of_a_capture_target_by_hand():
     assert int((~above(defects, cutoff)).sum()) == 2
     found = guarantee("escape", 40, 2, 2)
     assert found.bound == pytest.approx(3 / 41) and found.holds
-    assert str(found) == "escape: at most 7.32% for the next part (2 of 40 defects here)"
+    assert str(found) == "escape: at most 7.32% for the next defect (2 of 40 defects here)"
 
 
 def test_with_equal_scores_the_bound_is_that_of_what_was_allowed():
@@ -68,4 +68,4 @@ def test_with_equal_scores_the_bound_is_that_of_what_was_allowed():
 def test_without_a_number_fixed_before_it_is_an_estimate():
     found = guarantee("false call", 9999, 1, None)
     assert not found.holds and found.bound == pytest.approx(2e-4)
-    assert str(found) == "false call: estimated as 200 ppm for the next part (1 of 9,999 good parts here)"
+    assert str(found) == "false call: estimated as 200 ppm for the next good part (1 of 9,999 good parts here)"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from factory import as_csv, factory
 from goldenpair import cli
-from goldenpair.quality.policy import Policy
+from goldenpair.quality.policy import Band, Policy
 
 HEADER = "input_path,golden_path,label,object_name,siamese_score\n"
 NO_TORCH = """
@@ -145,14 +146,44 @@ def test_the_page_and_the_json_say_the_same_of_a_policy_by_type(tmp_path):
     alike = np.array([is_defect[stated == one].mean() for one in stated])  # parts of one probability share their label
     error = sum(abs(stated[one].sum() - alike[one].sum()) for one in bins) / rows.sum()
     assert metrics(tmp_path / "other_report")["policy"]["ece"] == pytest.approx(error, abs=1e-6)
-    assert f"on the parts of this page: {error:.3%}" in (tmp_path / "other_report" / "report.html").read_text("utf-8")
+    assert f"parts of this page: {error:.3%}" in (tmp_path / "other_report" / "report.html").read_text("utf-8")
 
 
-def test_a_target_capture_chooses_the_cutoff_too(table):
+def test_a_target_judges_and_does_not_choose_the_cutoff(table):
     assert report(table, "--target-capture", 0.9) == 0
     told = metrics(table.parent / "inference_report")
-    assert 0.9 <= told["point"]["capture"]["value"] < 1
-    assert told["targets"]["result"] in ("NOT PROVABLE", "NOT MET")
+    assert told["point"]["capture"]["value"] == 1  # at just 0.9 it could never be proven
+
+
+def test_how_many_are_review_is_on_the_terminal_and_the_page(table, tmp_path, capsys):
+    policy = tmp_path / "policy.json"
+    Policy(source="by hand", band=Band(review=0.2, fail=0.6)).save(policy)
+    assert report(table, "--policy", policy) == 0
+    drawn = factory(400)
+    reviewed = (drawn.score > np.float32(0.2)) & (drawn.score <= np.float32(0.6))
+    counts = int((reviewed & drawn.is_defect).sum()), int((reviewed & ~drawn.is_defect).sum())
+    assert min(counts)
+    assert re.search(rf"REVIEW +{counts[0]} +{counts[1]}", capsys.readouterr().out)
+    page = (tmp_path / "inference_report" / "report.html").read_text("utf-8")
+    assert "a good part in REVIEW is a false call too" in page
+
+
+def test_its_scores_can_be_compared(table, tmp_path, capsys):
+    assert report(table, "--cutoff", 0.4) == 0
+    scores = tmp_path / "inference_report" / "scores.csv"
+    assert cli.main(["compare", str(scores), str(table), "--cutoff-b", "0.4"]) == 0
+    assert "400 parts compared" in capsys.readouterr().out
+
+
+def test_escapes_in_ppm_are_a_target(table, capsys):
+    assert report(table, "--cutoff", 0.4, "--target-escapes-ppm", 100) == 0
+    assert metrics(table.parent / "inference_report")["targets"]["findings"][0]["wanted"] == 1e-4
+    assert "--target-escapes-ppm -1" in refused(capsys, table, "--target-escapes-ppm", -1)
+
+
+def test_targets_are_a_table(table, capsys):
+    assert report(table, "--cutoff", 0.4, "--target-capture", 0.9) == 0
+    assert "Targets: NOT PROVABLE" in capsys.readouterr().out
 
 
 def test_names_of_columns_and_labels_of_another_table(tmp_path):
@@ -190,7 +221,7 @@ def test_names_of_cfx(tmp_path, capsys):
     assert report(path, "--cutoff", 0.5, "--label-map", tmp_path / "map.yaml") == 0
     assert "map.yaml does not map: SHORT" in capsys.readouterr().out
     lines = (tmp_path / "scores_report" / "scores.csv").read_text("utf-8").splitlines()
-    assert lines[0].endswith(",kind,cfx_category,verification")
+    assert lines[0].endswith(",object_name,cfx_category,verification")
     assert [line.split(",")[-2:] for line in lines[1:]] == [
         ["", ""],
         ["LiftedLead", "DefectConfirmed"],
@@ -200,7 +231,7 @@ def test_names_of_cfx(tmp_path, capsys):
     assert "no category of CFX" in refused(capsys, path, "--cutoff", 0.5, "--label-map", tmp_path / "map.yaml")
 
 
-def test_pictures(boards, tmp_path):
+def test_pictures(boards, tmp_path, capsys):
     rows = (boards.images_dir.parent / "test.csv").read_text().strip().splitlines()
     random = np.random.default_rng(0)
     path = tmp_path / "scores.csv"
@@ -215,11 +246,15 @@ def test_pictures(boards, tmp_path):
     path.write_text(path.read_text().replace("label", "truth", 1), encoding="utf-8")
     assert report(path, *words, "--label", "truth") == 0
     shutil.rmtree(tmp_path / "scores_report")
+    capsys.readouterr()
     assert (
         report(path, "--images-dir", boards.images_dir, "--lights", "NoSuchLight", "--cutoff", 0.5, "--label", "truth")
         == 0
     )
-    assert "No picture: " in (tmp_path / "scores_report" / "report.html").read_text("utf-8")
+    page = (tmp_path / "scores_report" / "report.html").read_text("utf-8")
+    said = "ends in _SolderLight"
+    assert "No picture: " in page and said in page[: page.index("<main>")]
+    assert said in capsys.readouterr().out.split("parts:")[0]  # before the figures
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ LAYERS = [
     | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
     {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"},
     {"actions", "commands", "policy_command"},
-    {"cli", "demo"},
+    {"closed_pipes", "cli", "demo"},
     {"__main__"},
 ]
 # the command line starts the demo, and the demo types commands

@@ -13,7 +13,7 @@ import goldenpair
 from goldenpair import InputError, Inspector, SpecError, load_spec
 from goldenpair.checkpoint import save, stamp
 from goldenpair.explain import ExplainedPart, Heatmap
-from goldenpair.heatmaps import FULL, heated, heatmap_page, rows_to_explain
+from goldenpair.heatmaps import FULL, heated, heatmap_page, level_told, rows_to_explain
 from goldenpair.inspection import Verdict
 from goldenpair.metrics import short
 from goldenpair.quality.policy import Policy
@@ -21,6 +21,12 @@ from goldenpair.tasks import create_task
 
 LIGHTS = ("Solder", "White")
 GREY_PICTURE = np.full((3, 16, 16), 100, np.uint8)
+
+
+def verdict_of(score: float, error: str) -> Verdict:
+    if error:
+        return Verdict("ERROR", None, 0.5, error)
+    return Verdict("FAIL" if score > 0.5 else "PASS", score, 0.5)
 
 
 def spot(level: float) -> np.ndarray:
@@ -51,6 +57,12 @@ def test_heat_is_spread_over_larger_pictures():
     found = np.asarray(heated(GREY_PICTURE.repeat(2, 1).repeat(2, 2), spot(FULL)))
     assert found.shape == (32, 32, 3)
     assert (found[11, 11] != 100).any() and (found[24:, 24:] == 100).all()
+
+
+@pytest.mark.parametrize(("level", "below"), [(0.41, True), (1.0, True), (1.2, False)])
+def test_below_the_level_of_good_parts_is_said(level, below):
+    assert level_told(level).startswith(f"{level:.2f} times what good parts reach")
+    assert ("below the level of good parts" in level_told(level)) is below
 
 
 @pytest.mark.parametrize("lights", [LIGHTS, ()])

@@ -10,7 +10,7 @@ from goldenpair.errors import DataError
 from goldenpair.quality.cfx import LabelMap
 from goldenpair.quality.policy import Band, Policy, TypeBand
 from goldenpair.quality.scored import with_scores
-from goldenpair.reporting.judged import KINDS, by_capture, by_column, by_policy, kinds, stated, write_scores
+from goldenpair.reporting.judged import KINDS, by_capture, by_column, by_policy, by_verdict, kinds, stated, write_scores
 
 SCORE = np.array([0.1, 0.3, 0.5, 0.9, np.nan], np.float32)
 LABEL = ["PASS", "BRIDGE", "PASS", "BRIDGE", "BRIDGE"]
@@ -69,13 +69,26 @@ def test_no_defects_to_choose_by():
 def test_the_files_own_verdicts_and_the_cutoff_that_explains_them():
     judged = by_column(table_of(verdict=["PASS", "PASS", "FAIL", "FAIL", "ERROR"]))
     assert judged.stopped.tolist() == [False, False, True, True, False]
-    assert judged.cutoffs == [pytest.approx(0.3)]
-    assert judged.policy is None and "own column verdict" in stated(judged)
+    assert judged.policy is None and judged.cutoffs == []  # 0.3 to 0.5, and nobody knows which
+    assert stated(judged) == (
+        "Verdicts are those of the file's own column verdict; their cutoff is between 0.3, the highest PASS, and 0.5, "
+        "the lowest above."
+    )
 
 
 def test_verdicts_with_review():
     judged = by_column(table_of(verdict=["PASS", "REVIEW", "REVIEW", "FAIL", "ERROR"]))
-    assert judged.cutoffs == [pytest.approx(0.1), pytest.approx(0.5)]
+    assert judged.cutoffs == [] and (judged.review[0], judged.fail[0]) == (pytest.approx(0.1), pytest.approx(0.5))
+    said = stated(judged)
+    assert "between 0.1, the highest PASS, and 0.3, the lowest above" in said
+    assert "and that of FAIL between 0.5, the highest REVIEW, and 0.9, the lowest above." in said
+
+
+def test_review_is_counted_apart():
+    judged = by_policy(table_of(), Policy(source="a file", band=Band(review=0.2, fail=0.6)))
+    counts = [(one.verdict, one.defects, one.good) for one in by_verdict(table_of(), judged)]
+    assert counts == [("PASS", 0, 1), ("REVIEW", 1, 1), ("FAIL", 1, 0)]  # the defect without a score is ERROR
+    assert by_verdict(table_of(), by_policy(table_of(), Policy.of_cutoff(0.3, "given"))) == []
 
 
 def test_verdicts_that_no_cutoff_explains():
@@ -103,7 +116,7 @@ def test_scores_csv_row_by_row(tmp_path):
     table = table_of(input_path=["b1", "b1/x", "b2", "b2", "b2"])
     write_scores(tmp_path / "scores.csv", table, by_policy(table, Policy.of_cutoff(0.3, "given")))
     rows = rows_of(tmp_path / "scores.csv")
-    assert list(rows[0]) == ["row", "part", "board", "label", "score", "verdict", "kind"]
+    assert list(rows[0]) == ["row", "part", "board", "label", "score", "verdict", "kind", "input_path", "object_name"]
     assert [row["row"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert [row["part"] for row in rows] == [table.describe(row) for row in range(5)]
     assert [row["board"] for row in rows] == ["b1", "b1", "b2", "b2", "b2"]

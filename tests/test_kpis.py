@@ -33,8 +33,8 @@ def test_each_share_stands_with_its_counts_and_both_intervals():
 
 def test_every_capture_has_a_line_and_says_how_many_defects_it_would_need():
     assert [line.cells[0] for line in grid(1).lines] == ["100%", "99.9%", "99%", "97%"]
-    assert grid(1).lines[0].cells[-1] == "no number of defects bounds it"
-    assert grid(1).lines[3].cells[-1].startswith("needs ")
+    assert grid(1).lines[0].cells[-1] == "not to be told from any number of defects"
+    assert grid(1).lines[3].cells[-1].startswith("not to be told below ")
 
 
 def test_dropped_defects_and_presorting():

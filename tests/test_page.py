@@ -1,5 +1,6 @@
 """The page as HTML: whole, closed, named, and with every text escaped."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -115,7 +116,17 @@ def test_the_verdict_is_a_word_and_a_sign(state, sign):
 def test_small_lines_and_cells_are_grey_and_numbers_stand_right():
     text = render(page_of(everything()))
     assert '<tr class="few"><th scope="row">words' in text
-    assert '<td class="n grey" data-of="words">' in text
+    assert '<td class="n grey">' in text
+
+
+def test_lines_beyond_the_fold_can_be_opened():
+    lines = [Line((f"board {number}", str(number))) for number in range(12)]
+    grid = Grid("By board", ("board", "parts"), lines, fold=10)
+    assert (len(grid.open_lines), len(grid.folded_lines)) == (10, 2)
+    assert grid.first(11, "elsewhere").fold == 10
+    page = replace(page_of(everything()), sections=[Section("b", "Boards", grids=[grid])])
+    before, after = render(page).split("<summary>2 more</summary>")
+    assert "board 9<" in before and "board 10<" not in before and "board 11<" in after
 
 
 def test_a_long_table_says_what_it_leaves_out():

@@ -117,7 +117,9 @@ def test_two_cutoffs_are_two_lines_and_none_is_told():
 def test_words_of_the_break_even():
     assert "at least 3 false calls" in plots.told(BreakEven(3, np.inf))
     assert "between 2 and 5.5 false calls" in plots.told(BreakEven(2, 5.5))
-    assert "No cost ratio" in plots.told(BreakEven(np.inf, 0))
+    assert "at most 5.5 false calls" in plots.told(BreakEven(0, 5.5))
+    assert "only where an escape costs nothing" in plots.told(BreakEven(0, 0))
+    assert "some single cutoff would have cost no more" in plots.told(BreakEven(np.inf, 0))
 
 
 def test_calibration_by_hand():
@@ -131,6 +133,16 @@ def test_neighbours_say_who_is_wrong():
     margin = np.array([0.2, 0.1, -0.1], np.float32)
     plot = plots.neighbours_plot(margin, np.array([True, False, True]))
     assert "2 are defects, and 2 are on the wrong side" in plot.alt
+
+
+def test_what_has_no_order_is_bars_with_names():
+    rate = Rate.measured(1, 2)
+    lights = tuple(Point(float(place), name, rate, rate, rate, rate) for place, name in enumerate(("Solder", "White")))
+    named = plots.robustness_plot(Curve("light missing", "", "A lamp is off.", lights), 4)
+    assert ">Solder<" in named.svg and ">White<" in named.svg and ">light missing<" not in named.svg
+    levels = tuple(Point(level, f"{level:g}", rate, rate, rate, rate) for level in (50.0, 95.0))
+    ordered = plots.robustness_plot(Curve("JPEG quality", "", "Compressed.", levels), 5)
+    assert ordered.title == "JPEG quality" and ">JPEG quality<" in ordered.svg
 
 
 def test_a_curve_without_defects_says_a_dash():

@@ -37,7 +37,7 @@ def test_it_writes_a_policy_and_says_what_it_does(table, tmp_path, capsys):
     assert "others for 2 component types: 100 % of the defects are stopped" in said
     assert "On the parts it was fitted on, so on other parts it will do worse" in said
     assert "Fitted on validation.csv: 60 good parts and 20 defects of 5 boards" in said
-    assert "escape: estimated as 4.76% for the next part (0 of 20 defects here)" in said
+    assert "escape: estimated as 4.76% for the next defect (0 of 20 defects here)" in said
     assert "Probabilities: platt, of 20 defects" in said and f"evaluate.policy={out}" in said
     found = Policy.load(out)
     assert found.column == "comp_type" and set(found.types) == {"R0402", "QFN"}

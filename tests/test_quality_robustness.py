@@ -51,7 +51,7 @@ def test_one_class_alone_has_no_rate_of_the_other(kind):
 @pytest.fixture
 def measured():
     two = point([3, 2, 1, 1, 0, 0, 0, 0], BEFORE), point([3, 0, 1, 1, 0, 0, 0, 0], [1, 0, 0, 1, 0, 0, 0, 0])
-    return Robustness(0.5, 3, 5, 40, two[0], (Curve("shift", "%", "moved", two),))
+    return Robustness(0.5, 3, 5, 40, two[0], (Curve("shift", "%", "moved", two),), 4)
 
 
 def test_as_data(measured):

@@ -58,9 +58,18 @@ def test_every_mistake_of_the_columns_at_once(tmp_path):
     assert "--score" in str(error.value) and "'panel'" in str(error.value) and "--labels" in str(error.value)
 
 
+def test_semicolons_and_decimal_commas_are_named(tmp_path):
+    path = written(tmp_path, (HEADER + "b,g,PASS,R1,0\n").replace(",", ";"))
+    with pytest.raises(TableError, match="separated by semicolons; save it as a CSV file with commas"):
+        read_scored(path)
+    path = written(tmp_path, HEADER + 'b,g,PASS,R1,"0,25"\n')
+    with pytest.raises(TableError, match="line 2: '0,25'; numbers have a point, not a comma"):
+        read_scored(path)
+
+
 def test_words_in_the_place_of_scores(tmp_path):
     path = written(tmp_path, HEADER + "b,g,PASS,R1,low\nb,g,PASS,R2,0.5\nb,g,PASS,R3,high\n")
-    with pytest.raises(TableError, match="row 1: 'low'; row 3: 'high'"):
+    with pytest.raises(TableError, match="line 2: 'low'; line 4: 'high'"):
         read_scored(path)
 
 

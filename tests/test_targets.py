@@ -129,7 +129,7 @@ def test_every_defect_is_more_than_any_number_can_prove_and_one_escape_refutes_i
     assert (found.result, found.needed) == ("NOT PROVABLE", None)
     assert "at least 99.9700 %; no number of defects can prove it" in found.text
     found = judged(Targets(capture=1.0), 1, 10_000)
-    assert found.result == "NOT MET" and found.text == "9999 of 10000: with 95 % confidence at most 99.9995 %"
+    assert found.result == "NOT MET" and found.text == "9,999 of 10,000: with 95 % confidence at most 99.9995 %"
 
 
 def test_not_met_is_what_is_excluded():

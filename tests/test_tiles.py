@@ -9,7 +9,7 @@ from PIL import Image
 
 from goldenpair.errors import DataError
 from goldenpair.quality.scored import with_scores
-from goldenpair.reporting.tiles import LARGEST, Budget, Shown, data_uri, read_small, show_files, tiles
+from goldenpair.reporting.tiles import LARGEST, Budget, Shown, data_uri, no_pictures, read_small, show_files, tiles
 
 
 def noise(height=40, width=60, seed=0):
@@ -45,6 +45,13 @@ def test_each_light_has_golden_sample_and_heatmap():
 def test_one_picture_has_no_light_in_its_caption():
     (tile,) = tiles([0], lambda row, height: Shown([noise()], [noise()]), [], Budget(10**7))
     assert [one.caption for one in tile.pictures] == ["golden", "sample"]
+
+
+def test_a_heatmap_says_how_hot_it_is():
+    shown = Shown([noise()], [noise()], [noise()], ["0.41 times what good parts reach"])
+    (tile,) = tiles([0], lambda row, height: shown, ["White"], Budget(10**6))
+    captions = [one.caption for one in tile.pictures]
+    assert captions == ["golden, White", "sample, White", "heatmap, White, 0.41 times what good parts reach"]
 
 
 def test_the_budget_ends_the_tiles():
@@ -103,6 +110,22 @@ def test_a_file_that_is_not_there(pictures):
     show = show_files(table_of(input_path=["b2"], golden_path=["golden"]), pictures, ["White"], ".jpg")
     (tile,) = tiles([0], show, ["White"], Budget(10**6))
     assert "b2" in tile.problem and not tile.pictures
+
+
+@pytest.mark.parametrize(
+    ("folder", "lights", "extension", "said"),
+    [
+        ("", ["White"], ".jpg", None),
+        ("", [], ".jpg", "ends in _Low.jpg, _White.jpg: say so with --lights and --ext"),
+        ("", ["White"], ".png", "ends in _Low.jpg, _White.jpg"),
+        ("b1", ["White"], ".jpg", "There is no folder"),
+        ("", ["White", "Side"], ".jpg", "R1_Side.jpg"),
+    ],
+)
+def test_pictures_that_are_not_found_are_told_with_what_is_there(pictures, folder, lights, extension, said):
+    table = table_of(input_path=["b1"], golden_path=["golden"])
+    told = no_pictures(table, pictures / folder, lights, extension)
+    assert told == "" if said is None else said in told and told.startswith("1 of 1 parts")
 
 
 def test_a_table_without_paths_is_refused(pictures):

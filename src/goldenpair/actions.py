@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from goldenpair.maps import ClassMaps
     from goldenpair.pixels import PixelMetrics
     from goldenpair.quality.robustness import Robustness
+    from goldenpair.reporting.judged import VerdictCount
 
 log = logging.getLogger(__name__)
 _ACTION_OF = {
@@ -70,6 +71,8 @@ class EvaluateResult:
     """Whether what `evaluate.targets` asks for is proven."""
     robustness: "Robustness | None" = None
     """What disturbed pictures do, where evaluate.robustness asked for it."""
+    by_verdict: "Sequence[VerdictCount]" = ()
+    """How many parts got which verdict, where some are REVIEW."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,9 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
         log.info("Wrote report.html, metrics.json, scores.csv, evaluate.csv and contact_sheet.png to %s", run.folder)
         errors = {row: one.error for row, one in enumerate(verdicts) if one.verdict == "ERROR"}
         pixels = maps.pixels if maps else None
-        return EvaluateResult(run.folder, metrics, errors, policy, pixels, report.findings, robustness)
+        return EvaluateResult(
+            run.folder, metrics, errors, policy, pixels, report.findings, robustness, report.by_verdict
+        )
 
 
 def inference(spec: NetworkSpec) -> InferenceResult:

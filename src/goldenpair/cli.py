@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from goldenpair import __version__
 from goldenpair.arguments import add_debug
+from goldenpair.closed_pipes import readers_may_leave
 from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 from goldenpair.policy_command import add_policy
@@ -40,8 +41,12 @@ log = logging.getLogger("goldenpair")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    with readers_may_leave():
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(words: Sequence[str]) -> int:
     parser = _parser()
-    words = sys.argv[1:] if arguments is None else arguments
     try:
         given, rest = parser.parse_known_args(words)
         if any(word.startswith("-") for word in rest) or (rest and "overrides" not in given):
@@ -150,9 +155,11 @@ def _network(given: argparse.Namespace, console: "Console") -> None:
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
     if given.action == "evaluate":
-        from goldenpair.report import cutoff_table, kpi_table, pixel_table, target_table
+        from goldenpair.report import cutoff_table, kpi_table, pixel_table, target_table, verdict_table
 
         console.print(kpi_table(result.metrics))
+        if result.by_verdict:
+            console.print(verdict_table(result.by_verdict))
         if result.targets.findings:
             console.print(target_table(result.targets))
         if result.pixels:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FOLDER, SCALE_FILE = "heatmaps", "heatmap.json"
 FULL = 3.0
 """Heat of the brightest colour: so many times what good parts reach. Up to 1.0 a picture stays bare."""
+_BAR = 140  # width of the bar of colours, in pixels
 _TILE = 192  # height of a picture on a page, in pixels
 _DARKEST, _OPAQUE = 0.4, 0.85  # where the colours begin, and how much they hide at most
 _SPLITS = ("validation_dataset", "test_dataset")
@@ -56,15 +57,27 @@ def heatmap_page(part: "ExplainedPart", name: str, label: str, verdict: "Verdict
     for number, heat in enumerate(heatmap.heat):
         light = heatmap.lights[number] if heatmap.lights else "heat"
         pictures = [Image.fromarray(one[number].transpose(1, 2, 0)) for one in (part.golden, part.sample)]
-        said = [(light, COLOURS["right"]), (f"{heat.max():.2f} times what good parts reach", GREY)]
-        if len(heatmap.heat) > 1 and light == heatmap.light:
+        level = float(heat.max())
+        said = [(light, COLOURS["right"]), (f"{level:.2f} times what good parts reach", GREY)]
+        if level <= 1:
+            said.append(("below the level of good parts: explains nothing", GREY))
+        elif len(heatmap.heat) > 1 and light == heatmap.light:
             said.append(("this light saw most", COLOURS["right"]))
         lines.append(Line([[pictures[0]], [pictures[1]], [heated(part.sample[number], heat)]], said))
     told = f"; {kind.upper()}" if kind != "right" else ""
     title = f"{name}: {verdict.verdict}, score {verdict.score:.4g}{f', labelled {label}' if label else ''}{told}"
     headings = ("golden", "sample", "heat over the sample", f"colour from 1 to {FULL:g}")
     _, _, height, width = part.sample.shape
-    return draw_page(title, headings, lines, (max(1, round(width * _TILE / height)), _TILE))
+    page = draw_page(title, headings, lines, (max(1, round(width * _TILE / height)), _TILE))
+    bar = heated(np.full((3, 12, _BAR), 128, np.uint8), np.tile(np.linspace(1, FULL, _BAR, dtype=np.float32), (12, 1)))
+    page.paste(bar, (page.width - _BAR - 24, 38))
+    return page
+
+
+def level_told(level: float) -> str:
+    """The hottest place of a light in words."""
+    beyond = "" if level > 1 else ": below the level of good parts"
+    return f"{level:.2f} times what good parts reach{beyond}"
 
 
 def rows_to_explain(verdicts: Sequence["Verdict"], labels: Sequence[str], limit: int) -> list[int]:

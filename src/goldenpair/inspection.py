@@ -107,7 +107,8 @@ class Inspector:
         """What it runs on, in words."""
         if self._device.type == "cuda":
             return torch.cuda.get_device_name(self._device)
-        return f"{self._device.type.upper()}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"{self._device.type.upper()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     @property
     def cutoff(self) -> float:

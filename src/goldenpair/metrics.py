@@ -90,7 +90,7 @@ class Rate:
         if self.value is None or self.low is None or self.high is None:
             return "not measurable (0 of 0)"
         interval = percent(self.value, self.low, self.high)
-        return f"{percent(self.value)} ({self.count} of {self.of}; 95 %: {interval})"
+        return f"{percent(self.value)} ({self.count:,} of {self.of:,}; 95 %: {interval})"
 
 
 def percent(share: float, *ends: float) -> str:
@@ -177,6 +177,12 @@ def false_alarm_rate(score: Score, is_defect: Flag, capture: float = 1.0) -> flo
     if cutoff is None or not len(good):
         return None
     return float(above(good, cutoff).mean())
+
+
+def decimals(score: Score) -> int:
+    """So many digits behind the point show scores of this size, all alike, about as finely as `short` does cutoffs."""
+    largest = float(np.abs(score[np.isfinite(score)]).max(initial=0.0))
+    return min(9, max(0, 4 - math.floor(math.log10(largest)))) if largest else 4
 
 
 def short(cutoff: float) -> str:

@@ -190,8 +190,10 @@ def type_table(policy: "Policy") -> "Table":
 
 
 def _say(policy: "Policy") -> None:
+    from goldenpair.quality.conformal import CONDITION
+
     print(f"Fitted on {policy.fitted_on}")
-    print("If the next parts come from where these came from (exchangeable: same line, same mix of boards):")
+    print(f"{CONDITION}:")
     for proof in policy.guarantees:
         print(f"  {proof}")
     if policy.calibration:

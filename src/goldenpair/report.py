@@ -25,6 +25,7 @@ from goldenpair.specs.common import Cache
 
 if TYPE_CHECKING:
     from goldenpair.inspection import Inspector, Verdict
+    from goldenpair.reporting.judged import VerdictCount
 
 TILE = 88
 """Height of a picture on a contact sheet, in pixels."""
@@ -43,11 +44,11 @@ def kpi_table(figures: Figures) -> Table:
     point = figures.point
     _add(table, "capture", point.cutoff, point.capture, ppm=False)
     _add(table, "escapes", point.cutoff, point.escapes, ppm=False)
-    _add(table, "escapes, of all parts", point.cutoff, figures.escapes_of_parts)
+    _add(table, "escapes, of parts", point.cutoff, figures.escapes_of_parts)
     _add(table, "false calls", point.cutoff, point.false_calls)
-    _add(table, "boards with a false call", point.cutoff, figures.false_fails, ppm=False)
-    _add(table, "defects, of stopped parts", point.cutoff, figures.precision, ppm=False)
-    _add(table, "stopped, of all parts", point.cutoff, figures.flags)
+    _add(table, "boards stopped for nothing", point.cutoff, figures.false_fails, ppm=False)
+    _add(table, "precision of a flag", point.cutoff, figures.precision, ppm=False)
+    _add(table, "flags", point.cutoff, figures.flags)
     table.add_section()
     for at in figures.at_capture:
         _add_capture(table, at)
@@ -56,7 +57,7 @@ def kpi_table(figures: Figures) -> Table:
         _add(table, f"PG at {one.lost:.0%}: good passed", None, one.good_passed or Rate.measured(0, 0), ppm=False)
         _add(table, f"PB at {one.lost:.0%}: bad found", None, one.bad_found or Rate.measured(0, 0), ppm=False)
     table.add_section()
-    both = f"{figures.defects} + {figures.good}"
+    both = f"{figures.defects:,} + {figures.good:,}"
     for name, value, boards in (
         ("AUROC", figures.auroc, figures.auroc_boards),
         ("average precision", figures.average_precision, figures.average_precision_boards),
@@ -64,19 +65,20 @@ def kpi_table(figures: Figures) -> Table:
         interval = f"{boards.low:.4f} to {boards.high:.4f}" if boards else ""
         table.add_row(name, "", "-" if value is None else f"{value:.4f}", "", both, "", interval)
     if figures.errors:
-        table.add_row("without a score (ERROR)", "", str(figures.errors), "", f"of {figures.parts}", "", "")
+        table.add_row("without a score (ERROR)", "", f"{figures.errors:,}", "", f"of {figures.parts:,}", "", "")
     if figures.unlabelled:
-        table.add_row("without a label", "", str(figures.unlabelled), "", f"of {figures.parts}", "", "")
+        table.add_row("without a label", "", f"{figures.unlabelled:,}", "", f"of {figures.parts:,}", "", "")
     return table
 
 
 def _caption(figures: Figures) -> str:
     if not figures.boards:
         return f"Boards are not known ({figures.board_source}): intervals take each part for an independent one."
+    boards = f"{_several(figures.boards, 'board')} ({figures.board_source})"
     return (
-        f"{_several(figures.boards, 'board')} ({figures.board_source}); the last column allows for parts of one board\n"
+        f"{boards}; the last column allows for parts of one board\n"
         "being alike, and is empty where too little went wrong to tell. "
-        f"Boards with a false call: of {figures.false_fails_of}.\n"
+        f"Stopped for nothing: of {figures.false_fails_of}.\n"
         "Exact intervals below the first line take the cutoff as given, although a few defects decide on it."
     )
 
@@ -93,9 +95,24 @@ def _add_capture(table: Table, at: AtCapture) -> None:
             _add(table, without.replace("the 1 ", "the "), one.cutoff, one.false_calls)
 
 
+def verdict_table(counts: "Sequence[VerdictCount]") -> Table:
+    """How many defects and good parts got which verdict, where some are REVIEW."""
+    from goldenpair.reporting.judged import REVIEW_COUNTS
+
+    table = Table(title="By verdict", title_justify="left", caption=REVIEW_COUNTS, caption_justify="left", box=SIMPLE)
+    for column in ("verdict", "defects", "good parts"):
+        table.add_column(column, justify="left" if column == "verdict" else "right")
+    for one in counts:
+        table.add_row(one.verdict, f"{one.defects:,}", f"{one.good:,}")
+    return table
+
+
 def target_table(findings: Findings) -> Table:
     """Whether each target is proven, and what is missing."""
-    table = Table(title=f"Targets: {findings.result}", title_justify="left", box=SIMPLE)
+    caption = "Bounds of targets are one-sided, with 5 % beyond; the intervals of figures have 2.5 % on each side."
+    table = Table(
+        title=f"Targets: {findings.result}", caption=caption, title_justify="left", caption_justify="left", box=SIMPLE
+    )
     for column in ("target", "result", "why"):
         table.add_column(column)
     for one in findings.findings:
@@ -122,7 +139,7 @@ def _add(table: Table, name: str, cutoff: float | None, rate: Rate, ppm: bool = 
         return
     parts = f"{rate.ppm:,.0f}" if ppm else ""
     boards = percent(rate.value, rate.boards.low, rate.boards.high) if rate.boards else ""
-    counts, interval = f"{rate.count} of {rate.of}", percent(rate.value, rate.low, rate.high)
+    counts, interval = f"{rate.count:,} of {rate.of:,}", percent(rate.value, rate.low, rate.high)
     table.add_row(name, at, percent(rate.value), parts, counts, interval, boards)
 
 
@@ -150,7 +167,7 @@ def _figure(share: float | None) -> str:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"
 
 
 @dataclass(frozen=True)
@@ -266,7 +283,7 @@ def outcome(figures: Figures) -> str:
 
 
 def _several(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def cache_table(folder: Path, contents: Contents) -> Table:

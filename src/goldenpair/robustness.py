@@ -218,7 +218,7 @@ def _robustness(
         curves.append(Curve(name, unit, said, tuple(point for _, point in group)))
     none = Point.of(0.0, "as it is", score[0], is_defect, stopped[0], stopped[0])
     defects = int(is_defect.sum())
-    return Robustness(cutoff, defects, len(is_defect) - defects, of, none, tuple(curves))
+    return Robustness(cutoff, defects, len(is_defect) - defects, of, none, tuple(curves), int(stopped[0].sum()))
 
 
 def _curve(one: Condition) -> tuple[str, str, str]:

@@ -215,9 +215,11 @@ class _Uneven:
 
 def _header_problems(header: list[str], of_pairs: bool) -> list[str]:
     problems = []
-    if of_pairs and header and not set(header) & {*PATH_COLUMNS, "label"}:
-        text = ",".join(header)
-        separator = next((name for sign, name in _SEPARATORS.items() if sign in text), None)
+    text = ",".join(header)
+    separator = next((name for sign, name in _SEPARATORS.items() if sign in text), None)
+    if separator and len(header) == 1 and not of_pairs:
+        problems.append(f"its cells are separated by {separator}; save it as a CSV file with commas")
+    elif of_pairs and header and not set(header) & {*PATH_COLUMNS, "label"}:
         if separator and "input_path" in text:
             problems.append(f"its cells are separated by {separator}; save it as a CSV file with commas")
         else:

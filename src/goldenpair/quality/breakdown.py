@@ -84,7 +84,8 @@ def breakdowns(table: ScoredTable, stopped: Flag, columns: Sequence[str] | None 
         source, names = types
         taken.add(source)
         told = f"column {source}" if source in table.cells else source
-        found.append(_broken_down("component type", told, table, stopped, *_coded(names)))
+        known = names if source in table.cells else [one or "(other names)" for one in names]
+        found.append(_broken_down("component type", told, table, stopped, *_coded(known)))
     if len(table.boards) > 1:
         taken.update(name for name in BOARD_COLUMNS if name in table.cells)
         boards = [name or "(empty)" for name in table.boards]

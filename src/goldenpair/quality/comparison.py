@@ -248,7 +248,9 @@ def _verdicts(
         raise DataError(
             f"{table.source}: no column verdict and no defect to choose a cutoff by; give --cutoff-a and --cutoff-b"
         )
-    return above(score, found), f"cutoff {short(found)}, chosen on these parts for {capture:.4g} capture: optimistic"
+    return above(
+        score, found
+    ), f"cutoff {short(found)}, chosen on these parts for {100 * capture:.4g} % capture: optimistic"
 
 
 def _changes(

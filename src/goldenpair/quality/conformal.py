@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CONDITION = "If the next parts come from where these came from (exchangeable: same line, same mix of boards)"
+"""Said before any guarantee."""
 _SLACK = 1e-9  # keeps 0.02 * 50 from being less than 1 because of a rounding error
 
 
@@ -30,10 +32,10 @@ class Guarantee(BaseModel):
     holds: bool
 
     def __str__(self) -> str:
-        who = "defects" if self.of == "escape" else "good parts"
+        who = "defect" if self.of == "escape" else "good part"
         kind = "at most" if self.holds else "estimated as"
         chance = f"{self.bound:.2%}" if self.bound >= 0.001 else f"{self.bound * 1e6:,.0f} ppm"
-        return f"{self.of}: {kind} {chance} for the next part ({self.wrong:,} of {self.n:,} {who} here)"
+        return f"{self.of}: {kind} {chance} for the next {who} ({self.wrong:,} of {self.n:,} {who}s here)"
 
 
 def guarantee(

@@ -8,7 +8,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, percent
+from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, percent, short
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,22 @@ class Robustness:
     of: int
     undisturbed: Point
     curves: tuple[Curve, ...]
+    stopped: int
+    """Parts that are stopped as they are."""
+
+    @property
+    def warning(self) -> str:
+        """What makes the flips worthless, "" for nothing."""
+        if 0 < self.stopped < self.defects + self.good:
+            return ""
+        what = "nothing" if not self.stopped else "everything"
+        return (
+            f"As they are, this cutoff stops {what}: flips, new escapes and new false calls say nothing of robustness."
+        )
 
     @property
     def decided_by(self) -> str:
-        return "cutoffs by component type" if self.cutoff is None else f"the cutoff {self.cutoff:g}"
+        return "cutoffs by component type" if self.cutoff is None else f"the cutoff {short(self.cutoff)}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,10 +92,10 @@ class Robustness:
 def robustness_table(found: Robustness) -> Table:
     """A line for each disturbance."""
     title = (
-        f"Robustness on {found.good} good parts and {found.defects} defects of {found.of} parts, samples disturbed, "
-        f"goldens as they are; judged by {found.decided_by}"
+        f"Robustness on {found.good:,} good parts and {found.defects:,} defects of {found.of:,} parts, "
+        f"samples disturbed, goldens as they are; judged by {found.decided_by}"
     )
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = Table(title=title, caption=found.warning or None, title_justify="left", caption_justify="left", box=SIMPLE)
     for column in ("disturbance", "level", "false calls at 100 % capture", "flips", "new escapes", "new false calls"):
         table.add_column(column, justify="left" if column in ("disturbance", "level") else "right")
     _add(table, "none", [found.undisturbed])
@@ -100,4 +112,4 @@ def _add(table: Table, name: str, points: Sequence[Point]) -> None:
 
 
 def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count} of {rate.of})"
+    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"

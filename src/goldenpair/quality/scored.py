@@ -16,6 +16,7 @@ from goldenpair.errors import DataError, TableError
 from goldenpair.quality.parts import KEYS
 
 SCORE_COLUMNS = ("siamese_score", "output_score")
+_SCORES_CSV = "score"  # as the file scores.csv of a report has it
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_scored(
     table = read_table(path, path.parent, of_pairs=False)
     given = dict(table.cells)
     problems = []
-    name = score_column or next((one for one in SCORE_COLUMNS if one in given), None)
+    name = score_column or next((one for one in (*SCORE_COLUMNS, _SCORES_CSV) if one in given), None)
     if name is None or name not in given:
         wanted = f"no column {score_column!r}" if score_column else f"none of the columns {', '.join(SCORE_COLUMNS)}"
         problems.append(f"it has {wanted}, but {', '.join(given)}; name its score column with --score")
@@ -92,7 +93,7 @@ def read_scored(
     if labels is not None:
         given[label_column] = _labels_of(table, Path(labels), label_column)
     assert name is not None
-    exact = _exact(given[name], path, name)
+    exact = _exact(given[name], path, name, table.lines)
     score = _single(exact)
     if "verdict" in given:
         score[np.array([cell == "ERROR" for cell in given["verdict"]], np.bool_)] = np.nan
@@ -139,9 +140,9 @@ def _boards(cells: Mapping[str, Sequence[str]], rows: int, column: str | None) -
     return names, told
 
 
-def numbers(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float32]:
+def numbers(cells: Sequence[str], path: Path, name: str, lines: Sequence[int] = ()) -> NDArray[np.float32]:
     """float32 [N], NaN for cells without a finite number; a word in the place of a number is a mistake."""
-    return _single(_exact(cells, path, name))
+    return _single(_exact(cells, path, name, lines))
 
 
 def _single(exact: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -196,7 +197,7 @@ def _repeated(cells: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _exact(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float64]:
+def _exact(cells: Sequence[str], path: Path, name: str, lines: Sequence[int]) -> NDArray[np.float64]:
     """float64 [N], NaN for empty cells; raises as `numbers`."""
     found = np.empty(len(cells), np.float64)
     wrong: list[str] = []
@@ -204,10 +205,12 @@ def _exact(cells: Sequence[str], path: Path, name: str) -> NDArray[np.float64]:
         try:
             found[row] = _number(cell)
         except ValueError:
-            wrong.append(f"row {row + 1}: {cell[:40]!r}")
+            wrong.append(f"line {lines[row] if len(lines) else row + 2}: {cell[:40]!r}")
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}"])
+        comma = any("," in one for one in wrong)
+        advice = "; numbers have a point, not a comma, such as 0.5" if comma else ""
+        raise TableError(path, [f"column {name!r} holds what is no number: {'; '.join(wrong[:10])}{more}{advice}"])
     return found
 
 

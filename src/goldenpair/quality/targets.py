@@ -160,7 +160,7 @@ def _text(
     # the side that proves the target, or that excludes it
     at_least = is_capture == (result != "NOT MET")
     bound = f"at least {_share(low, is_capture, math.floor)}" if at_least else f"at most {_share(high, is_capture)}"
-    text = f"{wish.shown.count} of {wish.shown.of}: with 95 % confidence {bound}"
+    text = f"{wish.shown.count:,} of {wish.shown.of:,}: with 95 % confidence {bound}"
     if wish.lost:
         text += f"; {wish.lost:,} of {wish.basis + wish.lost:,} {wish.basis_name} have no score (ERROR)"
     if result != "NOT PROVABLE":

@@ -23,6 +23,7 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--same-parts", action="store_true", help="take a policy that was fitted on these parts; the page says so"
     )
     command.add_argument("--target-capture", type=float, metavar="SHARE", help="share of the defects to stop, 0..1")
+    command.add_argument("--target-escapes-ppm", type=float, metavar="N", help="escapes per million of all parts")
     command.add_argument("--target-false-call-ppm", type=float, metavar="N", help="false calls per million good parts")
     command.add_argument("--images-dir", metavar="DIR", help="folder of the pictures, to show escapes and false calls")
     command.add_argument("--lights", metavar="A,B", help="suffixes of the pictures' names, if there are several")
@@ -37,7 +38,7 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
     """Raises InputError for whatever cannot be used; then nothing was written."""
     from goldenpair.quality.cfx import read_label_map
     from goldenpair.quality.targets import Targets
-    from goldenpair.report import kpi_table
+    from goldenpair.report import kpi_table, target_table, verdict_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
 
     _refuse(given)
@@ -47,13 +48,17 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
         given.csv,
         Columns(given.labels, given.score, given.label, given.board),
         Deciding(given.cutoff, given.policy, given.same_parts),
-        Targets(capture=given.target_capture, false_calls_ppm=given.target_false_call_ppm),
+        Targets(given.target_capture, given.target_escapes_ppm, given.target_false_call_ppm),
         PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
         given.title or "",
         given.out,
         names,
     )
     console.print(kpi_table(report.figures))
+    if report.by_verdict:
+        console.print(verdict_table(report.by_verdict))
+    if report.findings.findings:
+        console.print(target_table(report.findings))
     print("\n".join(report.told()))
     if names and (unmapped := names.unmapped(report.table.label)):
         print(f"Labels that {names.source} does not map: {', '.join(unmapped)}")
@@ -66,10 +71,11 @@ def _refuse(given: argparse.Namespace) -> None:
         problems.append("--lights and --ext say how pictures are named; they need --images-dir DIR")
     if given.same_parts and not given.policy:
         problems.append("--same-parts is about a policy; it needs --policy FILE")
-    capture, ppm = given.target_capture, given.target_false_call_ppm
+    capture = given.target_capture
     if capture is not None and not 0 < capture <= 1:
         problems.append(f"--target-capture {capture:g}: give a share above 0 and up to 1, such as 0.97")
-    if ppm is not None and not 0 <= ppm <= 1e6:
-        problems.append(f"--target-false-call-ppm {ppm:g}: give a number from 0 to 1000000, such as 500")
+    for name, ppm in (("escapes", given.target_escapes_ppm), ("false-call", given.target_false_call_ppm)):
+        if ppm is not None and not 0 <= ppm <= 1e6:
+            problems.append(f"--target-{name}-ppm {ppm:g}: give a number from 0 to 1000000, such as 500")
     if problems:
         raise InputError("\n  ".join(problems))

@@ -57,6 +57,8 @@ class Context:
     better_goldens: BetterGoldens | None = None
     latency: Latency | None = None
     robustness: Robustness | None = None
+    problems: Sequence[str] = ()
+    """What stands first on the page, as something is wrong with what was given."""
     cost_ratios: Sequence[float] = (10, 100, 1000)
     """What an escape may cost, in false calls."""
     names: LabelMap | None = None

@@ -1,6 +1,7 @@
 """The page's chapters on the data themselves: labels and goldens to look at again, and what splits have in common."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from goldenpair.data.duplicates import Duplicates, Twin
 from goldenpair.data.table import PairTable
@@ -44,8 +45,8 @@ def doubts_section(table: ScoredTable, judged: Judged, context: Context) -> Sect
     if context.odd_goldens:
         odd = context.odd_goldens
         said.append(
-            f"{odd.found:,} of {odd.pictures:,} pictures of goldens are unlike their siblings; {odd.not_judged:,} "
-            "could not be judged, having too few."
+            f"{odd.found:,} of {odd.pictures:,} pictures of goldens {'is' if odd.found == 1 else 'are'} unlike their "
+            f"siblings; {odd.not_judged:,} could not be judged, having too few."
         )
         if odd.listed:
             galleries.append(_goldens(table, odd))
@@ -107,12 +108,14 @@ def _goldens(table: ScoredTable, found: OddGoldens) -> Gallery:
 
 
 def _golden(table: ScoredTable, one: OddGolden) -> Card:
+    folder = table.cells["golden_path"][one.row] if "golden_path" in table.cells else ""
+    heading = "/".join(filter(None, (folder, Path(one.path).name)))
     facts = [("why", "; ".join(one.reasons)), ("siblings", f"{one.siblings:,}"), ("part", table.describe(one.row))]
     try:
         picture = TilePicture("golden", "", data_uri(read_small(one.path, _HEIGHT)))
     except DataError as error:
-        return Card(one.path, facts, problem=str(error))
-    return Card(one.path, facts, [picture])
+        return Card(heading, facts, problem=str(error))
+    return Card(heading, facts, [picture])
 
 
 def _better(table: ScoredTable, found: BetterGoldens, context: Context) -> Gallery:
@@ -159,7 +162,8 @@ def twins_told(found: Duplicates) -> list[str]:
     ]
     for pair, boards in found.boards.items():
         named = ", ".join(boards[:8]) + (f" and {len(boards) - 8} more" if len(boards) > 8 else "")
-        said.append(f"{pair} share {len(boards):,} boards ({found.board_source}): {named}. Figures may flatter.")
+        shared = "1 board" if len(boards) == 1 else f"{len(boards):,} boards"
+        said.append(f"{pair} share {shared} ({found.board_source}): {named}. Figures may flatter.")
     if found.unreadable:
         said.append(f"{found.unreadable:,} pictures could not be read, and their parts are compared with none.")
     return said

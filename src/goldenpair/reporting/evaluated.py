@@ -17,7 +17,7 @@ from goldenpair.data.duplicates import duplicates
 from goldenpair.data.table import PATH_COLUMNS, Layout, PairTable, part_pictures, read_table
 from goldenpair.deployment import sha256
 from goldenpair.errors import DataError, InputError
-from goldenpair.heatmaps import Heatmaps, heated
+from goldenpair.heatmaps import Heatmaps, heated, level_told
 from goldenpair.progress import progress_bar
 from goldenpair.quality.robustness import Robustness
 from goldenpair.quality.suspects import MOST_COMPARED, BetterGoldens, OddGoldens, better_goldens, odd_goldens
@@ -72,20 +72,20 @@ def show_parts(inspector: "Inspector", table: PairTable, heatmap_scale: float | 
         goldens, sample = parts.chosen[parts.golden_id[row]], files(parts.sample[row])
         best = inspector.closest_golden(sample, [files(golden) for golden in goldens])
         golden, shown = ([read_small(path, height) for path in part] for part in (files(goldens[best]), sample))
-        heat = () if heatmap_scale is None else _heatmap(inspector, table, row, heatmap_scale)
-        return Shown(golden, shown, heat)
+        if heatmap_scale is None:
+            return Shown(golden, shown)
+        return Shown(golden, shown, *_heatmap(inspector, table, row, heatmap_scale))
 
     return show
 
 
-def _heatmap(inspector: "Inspector", table: PairTable, row: int, scale: float) -> list[NDArray[np.uint8]]:
-    """What the network sees in each light, over the sample as the network has it."""
-    explained = inspector.explain_rows(table, [row], scale)
-    return [
-        np.asarray(heated(picture, heat))
-        for part in explained
-        for picture, heat in zip(part.sample, part.heatmap.heat, strict=True)
-    ]
+def _heatmap(
+    inspector: "Inspector", table: PairTable, row: int, scale: float
+) -> tuple[list[NDArray[np.uint8]], list[str]]:
+    """What the network sees in each light, over the sample as the network has it, and how hot that is in words."""
+    (part,) = inspector.explain_rows(table, [row], scale)
+    pictures = [np.asarray(heated(one, heat)) for one, heat in zip(part.sample, part.heatmap.heat, strict=True)]
+    return pictures, [level_told(float(heat.max())) for heat in part.heatmap.heat]
 
 
 def _splits(run: Run, table: PairTable) -> tuple[dict[str, PairTable], list[Split]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from goldenpair import __version__
+from goldenpair.metrics import decimals, short
 from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting.context import Context
@@ -37,7 +38,7 @@ def parts_section(table: ScoredTable, judged: Judged, context: Context) -> Secti
         grids = [_grid(table, judged, heading, rows) for _, heading, rows in groups if rows]
         said = [f"There are no {name}." for name, _, rows in groups if not rows]
         return Section("parts", title, said, grids=grids)
-    galleries, said = [], []
+    galleries, said, digits = [], [], decimals(table.score)
     budget = Budget(_PICTURES)
     for name, heading, rows in reversed(groups):
         own = Budget(min(budget.left, _FOR_FALSE_CALLS if name == "false calls" else budget.left))
@@ -46,7 +47,7 @@ def parts_section(table: ScoredTable, judged: Judged, context: Context) -> Secti
         out = len(rows) - len(made)
         note = f"{out:,} more not shown; all are in scores.csv, by the column kind." if out else ""
         if rows:
-            galleries.append(Gallery(heading, [_card(table, judged, tile) for tile in made], note))
+            galleries.append(Gallery(heading, [_card(table, judged, tile, digits) for tile in made], note))
         else:
             said.append(f"There are no {name}.")
     return Section("parts", title, said, galleries=galleries[::-1])
@@ -58,24 +59,23 @@ def _by_score(table: ScoredTable, chosen: "np.ndarray[tuple[int], np.dtype[np.bo
     return [int(row) for row in rows[np.argsort(-table.score[rows], kind="stable")]]
 
 
-def _facts(table: ScoredTable, judged: Judged, row: int) -> list[tuple[str, str]]:
-    known = [("label", table.label[row]), ("score", f"{table.score[row]:.4g}")]
-    if np.isfinite(judged.review[row]):
-        known.append(("cutoff", f"{judged.review[row]:.4g}"))
+def _facts(table: ScoredTable, judged: Judged, row: int, digits: int) -> list[tuple[str, str]]:
+    known = [("label", table.label[row]), ("score", f"{table.score[row]:.{digits}f}")]
+    if judged.policy:
+        known.append(("cutoff", short(judged.review[row])))
     known.append(("verdict", VERDICTS[judged.code[row]]))
     path = table.cells["input_path"][row] if "input_path" in table.cells else ""
     return [*known, ("path", path)] if path else known
 
 
-def _card(table: ScoredTable, judged: Judged, tile: Tile) -> Card:
-    names = table.cells.get("object_name")
-    heading = names[tile.row] if names else table.describe(tile.row)
-    return Card(heading, _facts(table, judged, tile.row), tile.pictures, tile.problem)
+def _card(table: ScoredTable, judged: Judged, tile: Tile, digits: int) -> Card:
+    return Card(table.describe(tile.row), _facts(table, judged, tile.row, digits), tile.pictures, tile.problem)
 
 
 def _grid(table: ScoredTable, judged: Judged, heading: str, rows: Sequence[int]) -> Grid:
+    digits = decimals(table.score)
     lines = [
-        Line((table.describe(row), table.label[row], VERDICTS[judged.code[row]], f"{table.score[row]:.4g}"))
+        Line((table.describe(row), table.label[row], VERDICTS[judged.code[row]], f"{table.score[row]:.{digits}f}"))
         for row in rows
     ]
     grid = Grid(heading, ("part", "label", "verdict", "score"), lines, words=3)

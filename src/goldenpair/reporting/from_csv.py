@@ -1,5 +1,6 @@
 """From a file of scores, whoever's model has written it, to its report. Needs no model."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from goldenpair.quality.targets import Targets
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.judged import Judged, by_capture, by_column, by_policy
 from goldenpair.reporting.score_report import Report
-from goldenpair.reporting.tiles import named_layout, show_files
+from goldenpair.reporting.tiles import named_layout, no_pictures, show_files
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Deciding:
-    """A cutoff, or a policy's file; with neither, the file's own verdicts, else what reaches `capture` on the file.
+    """A cutoff, or a policy's file; with neither, the file's own verdicts, else what captures all defects of the file.
 
     `forced`: a policy may have been fitted on these very parts, and the page says so.
     """
@@ -76,16 +79,20 @@ def report_csv(
         raise DataError(
             f"{path}: none of its {len(table)} rows has both a label and a score, so nothing can be measured"
         )
-    report = Report.of(table, _judged(table, deciding, targets.capture), targets)
+    report = Report.of(table, _judged(table, deciding), targets)
     context = Context(title=title, names=names)
     if pictures:
         context = _with_pictures(context, table, pictures)
+        problem = no_pictures(table, Path(pictures.images_dir), pictures.lights, pictures.extension)
+        if problem:
+            log.warning(problem)
+            context = replace(context, problems=[problem])
     folder = Path(out) if out else path.with_name(f"{path.stem}_report")
     report.write(folder, context)
     return report, folder
 
 
-def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Judged:
+def _judged(table: ScoredTable, deciding: Deciding) -> Judged:
     if deciding.policy:
         policy = Policy.load(deciding.policy)
         policy = policy.model_copy(update={"source": f"policy {Path(deciding.policy).name}"})
@@ -94,7 +101,7 @@ def _judged(table: ScoredTable, deciding: Deciding, capture: float | None) -> Ju
         return by_policy(table, Policy.of_cutoff(deciding.cutoff, "given with --cutoff"))
     if "verdict" in table.cells:
         return by_column(table)
-    return by_capture(table, 1.0 if capture is None else capture)
+    return by_capture(table, 1.0)
 
 
 def _with_pictures(context: Context, table: ScoredTable, pictures: PictureFiles) -> Context:

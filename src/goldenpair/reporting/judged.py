@@ -36,6 +36,9 @@ class Judged:
     policy: Policy | None = None
     decision: Decision | None = None
     flattered: bool = False
+    explained: str = "no single cutoff explains them"
+    """Of verdicts without a policy: between which scores their cutoff must have been. The cutoff itself nobody knows;
+    `review` and `fail` are then the highest score below it."""
 
     @property
     def stopped(self) -> Flag:
@@ -45,7 +48,10 @@ class Judged:
 
     @property
     def cutoffs(self) -> list[float]:
-        """The cutoff that all parts have, the one for FAIL behind it if that is another; none where they differ."""
+        """The cutoff that all parts have, the one for FAIL behind it if that is another; none where they differ,
+        and where only the verdicts are known."""
+        if self.policy is None:
+            return []
         known = [np.unique(one) for one in (self.review, self.fail)]  # NaN is one value
         if any(len(one) != 1 or not np.isfinite(one[0]) for one in known):
             return []
@@ -89,8 +95,8 @@ def by_capture(table: ScoredTable, capture: float) -> Judged:
 def by_column(table: ScoredTable) -> Judged:
     """By the table's own column verdict; DataError for words that are none. A row without a score is ERROR.
 
-    Where one cutoff explains the verdicts, it is the highest score that passed. What made the verdicts says in the
-    column policy_mark if it was fitted on these parts; a file without it does not tell.
+    Where one cutoff explains the verdicts, it is said between which scores it must be. What made the verdicts says in
+    the column policy_mark if it was fitted on these parts; a file without it does not tell.
     """
     cells = table.cells["verdict"]
     known = {name: place for place, name in enumerate(VERDICTS)}
@@ -110,13 +116,27 @@ def by_column(table: ScoredTable) -> Judged:
     flattered = flatters(marks)
     if marked is None:
         marks = ("How these verdicts were chosen is not known: perhaps on these very parts.",)
-    return Judged(code, np.full(len(code), review), np.full(len(code), fail), source, marks, flattered=flattered)
+    edges = [("PASS", review, np.concatenate([reviewed, failed]))]
+    edges += [("REVIEW", fail, failed)] if len(reviewed) else []
+    found = Judged(code, np.full(len(code), review), np.full(len(code), fail), source, marks, flattered=flattered)
+    if not all(np.isfinite(low) and len(high) for _, low, high in edges):
+        return found
+    told = [
+        f"between {_exact(low)}, the highest {name}, and {_exact(high.min())}, the lowest above"
+        for name, low, high in edges
+    ]
+    return replace(found, explained=f"their cutoff is {' and that of FAIL '.join(told)}")
 
 
 def _between(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> float:
     """A cutoff that tells these scores apart; NaN if there is none."""
     highest = float(lower.max(initial=-np.inf))
     return highest if highest < upper.min(initial=np.inf) and np.isfinite(highest) else np.nan
+
+
+def _exact(score: float) -> str:
+    """A score in the fewest digits that say it."""
+    return str(np.float32(score))
 
 
 def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
@@ -129,13 +149,42 @@ def kinds(table: ScoredTable, judged: Judged) -> NDArray[np.int8]:
     return found
 
 
+@dataclass(frozen=True)
+class VerdictCount:
+    """How many of the measured parts got one of VERDICTS."""
+
+    verdict: str
+    defects: int
+    good: int
+
+
+REVIEW_COUNTS = "Stopped is REVIEW and FAIL: a good part in REVIEW is a false call too, as somebody has to look at it."
+
+
+def by_verdict(table: ScoredTable, judged: Judged) -> list[VerdictCount]:
+    """Of parts with a label and a score, where any of them is REVIEW; empty elsewhere, as the figures say it all."""
+    if not judged.count("REVIEW"):
+        return []
+    there = table.measured
+    return [
+        VerdictCount(
+            name,
+            int((table.is_defect & there & (judged.code == code)).sum()),
+            int((~table.is_defect & there & (judged.code == code)).sum()),
+        )
+        for code, name in enumerate(VERDICTS[:ERROR])
+    ]
+
+
 def write_scores(path: Path, table: ScoredTable, judged: Judged, names: LabelMap | None = None) -> None:
-    """A line for each row in table order: row, part, board, label, score, verdict, kind.
+    """A line for each row in table order: row, part, board, label, score, verdict, kind, input_path, object_name, the
+    last two if the table has them: by these other commands know the parts again.
 
     With names of IPC-CFX also the category of its label, and the state of its call.
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
     boards = [harmless(name) for name in table.boards]
+    keys = [name for name in ("input_path", "object_name") if name in table.cells]
     columns: list[Iterable[object]] = [
         range(1, len(table) + 1),
         _parts(table),
@@ -144,8 +193,9 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged, names: LabelMap
         _scores(table),
         map(VERDICTS.__getitem__, judged.code.tolist()),
         map(KINDS.__getitem__, kinds(table, judged).tolist()),
+        *(_all_harmless(table.cells[name]) for name in keys),
     ]
-    header = ["row", "part", "board", "label", "score", "verdict", "kind"]
+    header = ["row", "part", "board", "label", "score", "verdict", "kind", *keys]
     if names:
         calls = (verification(*one) for one in zip(judged.stopped.tolist(), table.label, strict=True))
         columns += [names.column(table.label), (state or "" for state in calls)]
@@ -187,4 +237,4 @@ def stated(judged: Judged) -> str:
         return f"Cutoff {short(cutoffs[0])}: {judged.source}."
     if judged.policy:
         return f"Cutoffs by component type: {judged.source}."
-    return f"Verdicts are those of {judged.source}; no single cutoff explains them."
+    return f"Verdicts are those of {judged.source}; {judged.explained}."

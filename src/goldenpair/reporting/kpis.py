@@ -6,14 +6,16 @@ from goldenpair.metrics import Interval, Rate, percent, short
 from goldenpair.quality.breakdown import SMALL, Breakdown, Cell
 from goldenpair.quality.figures import AtCapture, Figures, Presorted
 from goldenpair.quality.targets import Findings
+from goldenpair.reporting.judged import REVIEW_COUNTS, VerdictCount
 from goldenpair.reporting.page import Finding, Grid, Line, Section, State
 
 _COLUMNS = ("figure", "what it is", "value", "ppm", "counted", "exact 95%", "boards 95%")
 _BOARDS = (
     "Every share stands with its counts. The exact interval (Clopper and Pearson) takes each part for an independent "
-    "one; the interval of boards allows for parts of one board being alike: where they differ, believe it."
+    "one; the interval of boards allows for parts of one board being alike: where they differ, believe it. "
+    "Intervals are two-sided, with 2.5 % on each side; the verdict on targets uses one-sided bounds, with 5 % on one."
 )
-_MOST_CELLS = 40
+_MOST_CELLS, _OPEN_CELLS = 40, 10
 _ELSEWHERE = "metrics.json has them all"
 
 
@@ -24,7 +26,7 @@ def judged_targets(findings: Findings) -> tuple[State, str, list[Finding]]:
     all_of = "the target" if count == 1 else f"all {count} targets"
     said = {
         None: "No target was given, so this page shows figures and judges nothing. "
-        "--target-capture and --target-false-call-ppm give one.",
+        "--target-capture, --target-escapes-ppm and --target-false-call-ppm give one.",
         "MET": f"These parts prove {all_of}, with 95% confidence.",
         "NOT MET": "At least one target is missed." if count > 1 else "The target is missed.",
         "NOT PROVABLE": "The verdicts were chosen on these very parts, which prove nothing of others."
@@ -34,7 +36,7 @@ def judged_targets(findings: Findings) -> tuple[State, str, list[Finding]]:
     return findings.result or "NO TARGET", said[findings.result], made
 
 
-def figures_section(found: Figures, stated: str) -> Section:
+def figures_section(found: Figures, stated: str, by_verdict: Sequence[VerdictCount] = ()) -> Section:
     """The figures that decide whether a model may run on a line."""
     point = found.point
     shares = [
@@ -62,6 +64,9 @@ def figures_section(found: Figures, stated: str) -> Section:
         _dropped_grid(found.at_capture),
         _presorted_grid(found.presorted),
     ]
+    if by_verdict:
+        counts = [Line((one.verdict, f"{one.defects:,}", f"{one.good:,}")) for one in by_verdict]
+        grids.insert(0, Grid("By verdict", ("verdict", "defects", "good parts"), counts, REVIEW_COUNTS))
     return Section("figures", "Figures", [stated], grids=grids)
 
 
@@ -101,16 +106,28 @@ def _capture_grid(at_capture: Sequence[AtCapture]) -> Grid:
         free = between(at.false_calls, at.point.false_calls.value or 0.0) or _needs(at)
         few = at.point.capture.of < SMALL
         lines.append(Line((f"{100 * at.target:.4g}%", short(at.point.cutoff), value, ppm, counts, exact, free), few))
-    columns = ("capture", "cutoff", "false calls", "ppm", "counted", "exact 95%, cutoff given", "95%, cutoff uncertain")
+    columns = (
+        "capture",
+        "cutoff",
+        "false calls",
+        "ppm",
+        "counted",
+        "exact 95%, cutoff given",
+        "95%, cutoff chosen here",
+    )
     note = (
         "Cutoffs chosen on these very defects. One defect decides over each of them; the last column allows for that, "
-        "and says how many defects it would take where these cannot bound it."
+        "and says how many defects it would take where these are too few to tell."
     )
     return Grid("False calls at a capture", columns, lines, note)
 
 
 def _needs(at: AtCapture) -> str:
-    return "no number of defects bounds it" if at.needed is None else f"needs {at.needed:,} defects"
+    return (
+        "not to be told from any number of defects"
+        if at.needed is None
+        else f"not to be told below {at.needed:,} defects"
+    )
 
 
 def _dropped_grid(at_capture: Sequence[AtCapture]) -> Grid:
@@ -131,9 +148,13 @@ def _rate_only(rate: Rate | None) -> str:
 
 def _presorted_grid(presorted: Sequence[Presorted]) -> Grid:
     lines = [Line((f"{one.lost:.0%}", *_both(one.good_passed), *_both(one.bad_found))) for one in presorted]
-    columns = ("lost", "PG: good parts passed", "95%", "PB: defects found", "95%")
-    note = "PG: good parts that could pass unseen if this share of the defects may be lost; PB: the other way round."
-    return Grid("Presorting: PG and PB", columns, lines, note)
+    columns = ("lost", "good parts passed (PG)", "95%", "defects found (PB)", "95%")
+    note = (
+        "PG, presorted good: so many good parts could pass without anybody looking, if this share of the defects may "
+        "pass with them. PB, presorted bad: so many defects could be rejected without anybody looking, if this share "
+        "of the good parts may be rejected with them."
+    )
+    return Grid("Presorting: what nobody would have to look at", columns, lines, note)
 
 
 def _both(rate: Rate | None) -> tuple[str, str]:
@@ -152,7 +173,7 @@ def breakdown_section(found: Sequence[Breakdown]) -> Section:
 def _breakdown_grid(found: Breakdown) -> Grid:
     columns = (found.name, "parts", "captured", "95%", "false calls", "95%")
     lines = [Line((one.name, f"{one.parts:,}", *_cell(one)), one.small, _grey(one)) for one in found.cells]
-    return Grid(f"By {found.name} ({found.source})", columns, lines).first(_MOST_CELLS, _ELSEWHERE)
+    return Grid(f"By {found.name} ({found.source})", columns, lines, fold=_OPEN_CELLS).first(_MOST_CELLS, _ELSEWHERE)
 
 
 def _grey(cell: Cell) -> list[int]:

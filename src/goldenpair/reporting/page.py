@@ -1,7 +1,7 @@
 """The page as data, and as HTML: sections of sentences, plots, tables and tiles, in one file that needs no network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from goldenpair.reporting.plots import Plot
@@ -30,6 +30,16 @@ class Grid:
     note: str = ""
     words: int = 1
     """So many columns from the left hold words."""
+    fold: int | None = None
+    """With more lines than this the rest is folded away, to be opened."""
+
+    @property
+    def open_lines(self) -> Sequence[Line]:
+        return self.lines[: self.fold]
+
+    @property
+    def folded_lines(self) -> Sequence[Line]:
+        return [] if self.fold is None else self.lines[self.fold :]
 
     def first(self, most: int, where: str) -> "Grid":
         """At most so many lines, and a note that tells how many are left out and `where` they are."""
@@ -37,7 +47,7 @@ class Grid:
         if out <= 0:
             return self
         note = f"{self.note} {out:,} more not shown; {where}.".strip()
-        return Grid(self.caption, self.columns, self.lines[:most], note, self.words)
+        return replace(self, lines=self.lines[:most], note=note)
 
 
 @dataclass(frozen=True)

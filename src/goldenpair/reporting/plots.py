@@ -35,6 +35,7 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.6,
     "path.simplify": True,
 }
+_FLIPS, _CALLS = "verdicts that flip", "false calls at 100% capture"
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -182,9 +183,13 @@ def cost_plot(curve: Sweep, ratios: Sequence[float], cutoffs: Sequence[float], e
 def told(even: BreakEven) -> str:
     """For which cost ratios the working point is the cheapest one."""
     if not even.ever:
-        return "No cost ratio makes this working point the cheapest: another one is as good or better on both sides."
+        return "On these parts some single cutoff would have cost no more at any cost ratio."
     if even.high == np.inf:
         return f"This working point is the cheapest where an escape costs at least {even.low:.3g} false calls."
+    if even.high == 0:
+        return "This working point is the cheapest only where an escape costs nothing."
+    if even.low == 0:
+        return f"This working point is the cheapest where an escape costs at most {even.high:.3g} false calls."
     return (
         f"This working point is the cheapest where an escape costs between {even.low:.3g} and {even.high:.3g} "
         "false calls."
@@ -236,22 +241,41 @@ def calibration_plot(stated: Numbers, is_defect: Flag, bins: int = 10) -> Plot:
 def robustness_plot(curve: Curve, number: int) -> Plot:
     """Flips and false calls at full capture over the levels of one disturbance."""
     levels = [point.level for point in curve.points]
-    lines = [
-        ("verdicts that flip", [point.flips.value for point in curve.points], "o-", DARK),
-        ("false calls at 100% capture", [point.fpr_at_full_capture.value for point in curve.points], "s--", ORANGE),
-    ]
+    flips = [_known(point.flips) for point in curve.points]
+    calls = [_known(point.fpr_at_full_capture) for point in curve.points]
+    named = any(point.label != f"{point.level:g} {curve.unit}".strip() for point in curve.points)
     name = f"robustness-{number}"
-    with _drawing(name, size=(4.9, 2.4)) as (axes, drawn):
+    with _drawing(name, size=(4.9, 1.2 + 0.45 * len(levels) if named else 2.6)) as (axes, drawn):
         (ax,) = axes
-        for label, values, mark, colour in lines:
-            known = [np.nan if value is None else value for value in values]
-            ax.plot(levels, known, mark, color=colour, markersize=4, label=label)
-        ax.set(xlabel=f"{curve.name}, {curve.unit}" if curve.unit else curve.name, ylim=(-0.03, 1.05))
-        ax.yaxis.set_major_formatter(_percent)
-        ax.legend(loc="best")
+        if named:
+            _bars_by_name(ax, [point.label for point in curve.points], flips, calls)
+        else:
+            ax.plot(levels, flips, "o-", color=DARK, markersize=4, label=_FLIPS)
+            ax.plot(levels, calls, "s--", color=ORANGE, markersize=4, label=_CALLS)
+            ax.set(xlabel=f"{curve.name}, {curve.unit}" if curve.unit else curve.name, ylim=(-0.03, 1.05))
+            ax.yaxis.set_major_formatter(_percent)
+            ax.figure.subplots_adjust(top=0.86)
+        # above the axes, where no curve is
+        ax.legend(loc="lower left", bbox_to_anchor=(-0.6 if named else 0, 1), ncols=2, borderaxespad=0.2, fontsize=8)
     told = [f"{point.label}: {_value(point.flips)} flip, {_value(point.fpr_at_full_capture)}" for point in curve.points]
     alt = f"{curve.said} Verdicts that flip, and false calls at 100% capture: {'; '.join(told)}."
-    return _plot(name, curve.name.capitalize(), drawn, alt)
+    return _plot(name, f"{curve.name[:1].upper()}{curve.name[1:]}", drawn, alt)
+
+
+def _known(rate: Rate) -> float:
+    return np.nan if rate.value is None else rate.value
+
+
+def _bars_by_name(ax: "Axes", names: Sequence[str], flips: Sequence[float], calls: Sequence[float]) -> None:
+    """What has no order, such as which light is missing: a pair of bars for each name, the first at the top."""
+    place = np.arange(len(names))
+    ax.barh(place - 0.19, flips, 0.34, color=DARK, label=_FLIPS)
+    ax.barh(place + 0.19, calls, 0.34, facecolor="none", edgecolor=ORANGE, hatch="////", label=_CALLS)
+    ax.set(yticks=place, yticklabels=names, xlim=(0, 1.05), ylim=(len(names) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter(_percent)
+    ax.grid(visible=False, axis="y")
+    height = ax.figure.get_figheight()  # type: ignore[union-attr]
+    ax.figure.subplots_adjust(left=0.4, top=1 - 0.35 / height, bottom=0.35 / height)
 
 
 def _value(rate: Rate) -> str:
@@ -271,7 +295,7 @@ def _mark(ax: "Axes", cutoffs: Sequence[float]) -> None:
 
 def _marked(cutoffs: Sequence[float]) -> str:
     if not cutoffs:
-        return "Parts have different cutoffs, so none is drawn."
+        return "There is no single known cutoff, so none is drawn."
     return f"Vertical lines: cutoff {' and '.join(short(one) for one in cutoffs)}."
 
 

@@ -18,7 +18,7 @@ from goldenpair.quality.targets import Findings, Targets, judge
 from goldenpair.reporting.context import Context
 from goldenpair.reporting.doubts import doubts_section
 from goldenpair.reporting.evidence import data_section, parts_section, run_section
-from goldenpair.reporting.judged import Judged, stated, write_scores
+from goldenpair.reporting.judged import Judged, VerdictCount, by_verdict, stated, write_scores
 from goldenpair.reporting.kpis import breakdown_section, figures_section, judged_targets
 from goldenpair.reporting.page import Page, Section, render
 from goldenpair.reporting.policies import policy_section, robustness_section
@@ -51,10 +51,13 @@ class Report:
         """What must be known with each figure: of the verdicts, and of the file they are about."""
         return [*self.judged.marks, *self.table.notes]
 
+    @property
+    def by_verdict(self) -> list[VerdictCount]:
+        return by_verdict(self.table, self.judged)
+
     def told(self) -> list[str]:
-        """What decided, what must be known of it, and what was found of the targets: lines for a terminal."""
-        lines = [stated(self.judged), *self.marks]
-        return lines + [f"{one.result}: {one.text}" for one in self.findings.findings]
+        """What decided, and what must be known of it: lines for a terminal."""
+        return [stated(self.judged), *self.marks]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -81,14 +84,15 @@ class Report:
         verdict, said, findings = judged_targets(self.findings)
         title = context.title or f"Inspection report: {Path(table.source).name}"
         subtitle = f"{self.figures.told()}. {stated(judged)}"
-        return Page(title, subtitle, verdict, said, findings, self.marks, self._sections(context))
+        warnings = [*context.problems, *self.marks]
+        return Page(title, subtitle, verdict, said, findings, warnings, self._sections(context))
 
     def _sections(self, context: Context) -> list[Section]:
         table, judged = self.table, self.judged
         rows = table.measured
         score, is_defect = table.score[rows], table.is_defect[rows]
         made = [
-            figures_section(self.figures, stated(judged)),
+            figures_section(self.figures, stated(judged), self.by_verdict),
             curves_section(score, is_defect, self.figures.point, judged.cutoffs, context.cost_ratios),
             neighbours_section(table, judged),
         ]

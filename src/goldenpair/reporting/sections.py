@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goldenpair.metrics import Flag, Score, WorkingPoint, short
+from goldenpair.metrics import Flag, Score, WorkingPoint, decimals, short
 from goldenpair.quality.policy import VERDICTS
 from goldenpair.quality.scored import ScoredTable
 from goldenpair.reporting import plots
@@ -13,7 +13,7 @@ from goldenpair.reporting.judged import KINDS, Judged, kinds
 from goldenpair.reporting.page import Grid, Line, Section
 
 _CURVES = "What other cutoffs would do"
-EACH_SIDE = 10
+EACH_SIDE = 5
 """Parts on each side of the cutoff that are shown."""
 
 
@@ -30,7 +30,8 @@ def curves_section(
     even = break_even(curve, point.escapes.count, point.false_calls.count)
     made = [plots.roc_plot(curve, point, cutoffs), plots.cutoff_plot(curve, cutoffs), scores]
     cost = plots.cost_plot(curve, ratios, cutoffs, even)
-    return Section("curves", _CURVES, [plots.told(even)], [*made, cost], [cost_grid(curve, ratios)])
+    caveat = "It is compared with single cutoffs chosen afterwards on these very parts, which flatters them."
+    return Section("curves", _CURVES, [plots.told(even), caveat], [*made, cost], [cost_grid(curve, ratios)])
 
 
 def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
@@ -47,6 +48,11 @@ def cost_grid(curve: Sweep, ratios: Sequence[float]) -> Grid:
     return Grid("Cheapest cutoff for what an escape costs", columns, lines, note)
 
 
+def _away(distance: float, digits: int) -> str:
+    least = 10.0**-digits
+    return f"{distance:.{digits}f}" if distance >= least else f"less than {least:.{digits}f}"
+
+
 def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
     """The parts whose verdict a small change of the cutoff, or of the picture, would turn."""
     margin = np.where(table.measured, table.score - judged.review.astype(np.float32), np.float32(np.nan))
@@ -55,13 +61,15 @@ def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
     if not rows:
         return Section("near", title, ["No cutoff is known, so nothing can be near to it."])
     defects = np.flatnonzero(table.is_defect & np.isfinite(margin))
-    said = []
+    said, digits = [], decimals(table.score)
+    if judged.policy is None:
+        said.append("The file's verdicts name no cutoff; here it is taken to be the highest score that passed.")
     for side, there in (("above", defects[margin[defects] > 0]), ("at or below", defects[margin[defects] <= 0])):
         if len(there):
             row = int(there[np.abs(margin[there]).argmin()])
             said.append(
                 f"The nearest defect {side} the cutoff is {table.describe(row)} ({table.label[row]}), "
-                f"{abs(float(margin[row])):.3g} away."
+                f"{_away(abs(float(margin[row])), digits)} away."
             )
     what = kinds(table, judged)
     lines = [
@@ -71,8 +79,8 @@ def neighbours_section(table: ScoredTable, judged: Judged) -> Section:
                 table.label[row],
                 VERDICTS[judged.code[row]],
                 KINDS[what[row]],
-                f"{table.score[row]:.4g}",
-                f"{margin[row]:+.3g}",
+                f"{table.score[row]:.{digits}f}",
+                f"{margin[row]:+.{digits}f}",
             )
         )
         for row in rows

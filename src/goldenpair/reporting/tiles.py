@@ -1,6 +1,7 @@
 """Tiles: the pictures of single parts, small enough to stand in the page itself."""
 
 import base64
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ LARGEST = 160
 """Height of a picture in a tile, in pixels, where there are few."""
 _SMALLER = ((200, 64), (60, 96))  # from so many tiles on, pictures of this height
 _QUALITY = 82
+_LOOKED_FOR = 200
 Pixels = NDArray[np.uint8]
 """uint8 [H, W, 3]."""
 
@@ -29,6 +31,8 @@ class Shown:
     golden: Sequence[Pixels]
     sample: Sequence[Pixels]
     heatmap: Sequence[Pixels] = ()
+    levels: Sequence[str] = ()
+    """Of each heatmap, in words: how hot its hottest place is."""
 
 
 Show = Callable[[int, int], Shown]
@@ -40,10 +44,11 @@ class TilePicture:
     role: str
     light: str
     uri: str
+    level: str = ""
 
     @property
     def caption(self) -> str:
-        return f"{self.role}, {self.light}" if self.light else self.role
+        return ", ".join(filter(None, (self.role, self.light, self.level)))
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,12 @@ def _pictures(shown: Shown, lights: Sequence[str]) -> list[TilePicture]:
     names = lights or ("",)
     roles = [("golden", shown.golden), ("sample", shown.sample), ("heatmap", shown.heatmap)]
     return [
-        TilePicture(role, names[place] if place < len(names) else "", data_uri(pictures[place]))
+        TilePicture(
+            role,
+            names[place] if place < len(names) else "",
+            data_uri(pictures[place]),
+            shown.levels[place] if role == "heatmap" and place < len(shown.levels) else "",
+        )
         for place in range(len(shown.sample))
         for role, pictures in roles
         if place < len(pictures)
@@ -115,9 +125,33 @@ def show_files(table: ScoredTable, images_dir: Path, lights: Sequence[str], exte
         parts = part_pictures(one, layout)
         golden, sample = parts.chosen[parts.golden_id[0], 0], parts.sample[0]
         both = [[read_small(parts.paths[number], height) for number in part.tolist()] for part in (golden, sample)]
-        return Shown(*both)
+        return Shown(both[0], both[1])
 
     return show
+
+
+def no_pictures(table: ScoredTable, images_dir: Path, lights: Sequence[str], extension: str) -> str:
+    """What is wrong with where pictures are looked for, and the names that do lie there; "" where all are found.
+
+    Of up to 200 parts, evenly spread, as so many tell what a wrong folder or name does.
+    """
+    rows = range(0, len(table), max(1, len(table) // _LOOKED_FOR))
+    one = PairTable(table.source, images_dir, {name: [table.cells[name][row] for row in rows] for name in PATH_COLUMNS})
+    parts = part_pictures(one, named_layout(lights, extension))
+    there = [all(os.path.isfile(parts.paths[number]) for number in part) for part in parts.sample.tolist()]
+    if all(there):
+        return ""
+    first = there.index(False)
+    wanted = next(path for path in map(parts.paths.__getitem__, parts.sample[first]) if not os.path.isfile(path))
+    told = f"{there.count(False):,} of {len(there):,} parts that were looked for have no picture; the first: {wanted}."
+    folder, name = Path(wanted).parent, one.cells["object_name"][first]
+    if not folder.is_dir():
+        return f"{told} There is no folder {folder}: is --images-dir right?"
+    with os.scandir(folder) as files:
+        ends = sorted({file.name.removeprefix(name) for file in files if file.name.startswith(name)})
+    if not ends:
+        return f"{told} No file of that folder begins with {name}: is --images-dir right?"
+    return f"{told} What begins with {name} there ends in {', '.join(ends[:8])}: say so with --lights and --ext."
 
 
 def named_layout(lights: Sequence[str], extension: str) -> Layout:
