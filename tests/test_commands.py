@@ -66,7 +66,8 @@ def test_compare_with_other_columns(files, capsys):
     assert cli.main(["compare", "A.csv", "B.csv", *words, "--capture", "0.9"]) == 0
     out = capsys.readouterr().out
     assert (
-        "2 parts compared, 2 in both, but without label or score in one" in out and "for 0.9 capture: optimistic" in out
+        "2 parts compared, 2 in both, but without label or score in one" in out
+        and "for 90 % capture: optimistic" in out
     )
     assert "2 boards drawn" in out
 

@@ -117,7 +117,7 @@ def test_a_cutoff_chosen_on_the_same_parts_never_meets_a_target(tmp_path, capsys
         assert report(path, "--target-capture", 0.9, *words) == 0
         told = metrics(tmp_path / "inference_report")["targets"]
         assert told["result"] == told["findings"][0]["result"] == "NOT PROVABLE" and told["flattered"]
-        assert "NOT PROVABLE: " in (said := capsys.readouterr().out) and "chosen on these very parts" in said
+        assert "NOT PROVABLE" in (said := " ".join(capsys.readouterr().out.split())) and "chosen on these very" in said
         page = (tmp_path / "inference_report" / "report.html").read_text("utf-8")
         assert 'class="verdict not-provable"' in page and "</span> MET</" not in page
 
@@ -269,7 +269,7 @@ def test_pictures(boards, tmp_path, capsys):
         (HEADER + "a,g,PASS,R1,0.5\n", [], "no defects to choose a cutoff by"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--cutoff", "nan"], "no number that a score can exceed"),
         (HEADER + "a,g,PASS,R1,0.5\n" * 2, ["--cutoff", "1"], "1 row repeats a part that it has already"),
-        (HEADER + "a,g,PASS,R1,1_000\n", ["--cutoff", "1"], "holds what is no number: row 1: '1_000'"),
+        (HEADER + "a,g,PASS,R1,1_000\n", ["--cutoff", "1"], "holds what is no number: line 2: '1_000'"),
         (HEADER, [], "no rows below the header"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--cutoff", "1", "--policy", "none.json"], "not allowed with"),
         (HEADER + "a,g,PASS,R1,0.5\n", ["--policy", "none.json"], "there is no such file"),

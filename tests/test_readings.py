@@ -95,7 +95,7 @@ def test_a_cutoff_without_scores(tmp_path):
             "part,verdict,trial\nR1,PASS,x\nR1,PASS,y\nR1,FAIL,y\n",
             "1 trials stand there more than once .*: R1, trial y",
         ),
-        ("part,siamese_score,verdict\nR1,low,PASS\n", "no number: row 1: 'low'"),
+        ("part,siamese_score,verdict\nR1,low,PASS\n", "no number: line 2: 'low'"),
     ],
 )
 def test_tables_that_are_wrong(tmp_path, text, said):

@@ -245,7 +245,7 @@ def test_a_narrow_terminal_cuts_no_number(width):
     console.print(kpi_table(found))
     text = console.file.getvalue()
     assert "…" not in text and max(map(len, text.splitlines())) <= width
-    assert "21148" in text and "0.0263" in text
+    assert "21,148" in text and "0.0263" in text
 
 
 @pytest.mark.parametrize("seed", range(5))

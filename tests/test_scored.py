@@ -120,7 +120,7 @@ def test_a_part_must_not_count_twice(tmp_path):
 
 @pytest.mark.parametrize("cell", ["1_000", "\u0661", "0x1", "1,5"])
 def test_what_only_some_readers_take_for_a_number_is_none(tmp_path, cell):
-    with pytest.raises(TableError, match="row 2"):
+    with pytest.raises(TableError, match="line 3"):
         read_scored(written(tmp_path, f'{HEADER}b,g,PASS,R1,0.5\nb,g,PASS,R2,"{cell}"\n'))
 
 

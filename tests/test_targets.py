@@ -145,6 +145,8 @@ def test_fewer_than_ten_defects_are_never_green(defects):
     assert found.result == "NOT PROVABLE" and found.needed >= 10
     found = judged(Targets(escapes_ppm=900_000), 0, defects, 0, 5000)
     assert found.result == "NOT PROVABLE" and f"{defects} defects prove nothing, 10 are the least" in found.text
+    found = judged(Targets(capture=0.9), 0, defects)
+    assert found.text.endswith("10 are the least, and the target takes 29 without a further mistake")
     found = judged(Targets(false_calls_ppm=999_999), 0, 50, 0, defects)
     assert found.result == "NOT PROVABLE" and f"{defects} good parts prove nothing" in found.text
 
@@ -183,6 +185,8 @@ def test_false_calls_that_come_in_boards_prove_less():
         (found[name],) = judge(figures(table, flag | is_defect, 0.5), wish).findings
     assert [one.result for one in found.values()] == ["MET", "NOT PROVABLE"]
     assert found["gathered"].needed > found["gathered"].rate.of > found["spread"].needed
+    # without a further false call it takes fewer parts than with some
+    assert found["gathered"].needed < (found["gathered"].needed_at_this_share or 0)
 
 
 def test_the_worst_result_counts_and_no_target_is_no_result():

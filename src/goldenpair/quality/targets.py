@@ -118,7 +118,7 @@ def judge(figures: Figures, targets: Targets, flattered: bool = False) -> Findin
     return Findings(tuple(map(_finding, wishes)), flattered)
 
 
-def needed(limit: float, wrong: int) -> int | None:
+def needed(limit: float, wrong: float) -> int | None:
     """The fewest parts of which `wrong` going wrong prove, with 95 % confidence, a share of at most `limit`, 0..1.
 
     None where no number does, or more than MOST: nothing proves that nothing ever goes wrong.
@@ -134,12 +134,15 @@ def _finding(wish: _Wish) -> Finding:
         result = "NOT MET"
     elif _proven(wish.wrong, wish) and _proven(wish.worst, wish) and not wish.flattered:
         result = "MET"
-    # the less these parts are worth because boards differ, the more of them it takes
-    effect = wrong.of / wrong.boards.effective if wrong.boards and wrong.boards.effective else 1.0
+    # the less these parts are worth because boards differ, the more of them it takes; so are those that went wrong
+    worth = (wrong.boards.effective if wrong.boards else None) or wrong.of
+    effect = max(1.0, wrong.of / worth) if worth else 1.0
     enough, at_this_share = (
         None if parts is None else max(FEWEST, math.ceil(parts * effect))
-        for parts in (needed(wish.limit, wrong.count), _needed_at_share(wish.limit, wrong.value or 0.0))
+        for parts in (needed(wish.limit, wrong.count / effect), _needed_at_share(wish.limit, wrong.value or 0.0))
     )
+    if enough is not None:  # also by the bound that takes each part for itself
+        enough = max(enough, needed(wish.limit, wrong.count) or 0)
     if wish.shown is not wrong:
         low, high = (None if one is None else 1 - one for one in (high, low))
     text = _text(wish, result, low, high, enough, at_this_share)
@@ -168,7 +171,9 @@ def _text(
     if wish.flattered:
         return f"{text}; the verdicts were chosen on these very parts, which prove nothing of others"
     if wish.basis < FEWEST:
-        return f"{text}; {wish.basis} {wish.basis_name} prove nothing, {FEWEST} are the least"
+        text += f"; {wish.basis} {wish.basis_name} prove nothing, {FEWEST} are the least"
+        more = enough is not None and enough > FEWEST and wish.unit == wish.basis_name
+        return f"{text}, and the target takes {enough:,} without a further mistake" if more else text
     if _proven(wish.wrong, wish):
         return f"{text}, and if all of these were judged wrongly it would not be proven"
     if enough is None:
