@@ -45,7 +45,8 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
         _do("optical_inspection", "export", *spec, *small, cutoff)
     else:
         print("\nNot shown is the export to ONNX, which needs: pip install 'goldenpair[onnx]'")
-    print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'},")
+    print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'}")
+    print(f"and {results / 'evaluate' / 'report.html'},")
     print(f"then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
 
 

@@ -26,7 +26,7 @@ def judged_targets(findings: Findings) -> tuple[State, str, list[Finding]]:
     all_of = "the target" if count == 1 else f"all {count} targets"
     said = {
         None: "No target was given, so this page shows figures and judges nothing. "
-        "--target-capture, --target-escapes-ppm and --target-false-call-ppm give one.",
+        "Give one: evaluate.targets in a spec, --target-capture and the like for goldenpair report.",
         "MET": f"These parts prove {all_of}, with 95% confidence.",
         "NOT MET": "At least one target is missed." if count > 1 else "The target is missed.",
         "NOT PROVABLE": "The verdicts were chosen on these very parts, which prove nothing of others."
