@@ -1,6 +1,7 @@
 """Repeatability, against the example of AIAG's manual, published tables and scikit-learn."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,12 @@ def readings(stopped, is_defect=None, score=None, appraisers=("A",)) -> Readings
         score=np.full(stopped.size, np.nan, np.float32) if score is None else np.asarray(score, np.float32).reshape(-1),
         is_defect=None if is_defect is None else np.asarray(is_defect, np.bool_),
     )
+
+
+def kept(given: Readings, rows) -> Readings:
+    """Some of the decisions, without a reference."""
+    columns = {name: getattr(given, name)[rows] for name in ("part", "appraiser", "trial", "stopped", "score")}
+    return replace(given, **columns, is_defect=None)
 
 
 @pytest.fixture(scope="module")
@@ -235,18 +242,7 @@ def test_small_studies_say_so(parts, trials, small):
 def test_parts_that_were_measured_once():
     given = readings([[[True, True], [True, False], [True, True]]])
     keep = np.array([0, 1, 2, 4])
-    once = Readings(
-        given.source,
-        given.parts,
-        given.appraisers,
-        given.part[keep],
-        given.appraiser[keep],
-        given.trial[keep],
-        given.stopped[keep],
-        given.score[keep],
-        None,
-        errors=1,
-    )
+    once = replace(kept(given, keep), errors=1)
     with pytest.raises(DataError, match=r"2 parts have one verdict only \(1 rows are ERROR\).*: p2, p3; .*--part"):
         gauge(once)
 
@@ -298,18 +294,7 @@ def test_appraisers_with_other_parts():
     """Pairs of decisions are those that both have."""
     given = readings([[[True, True], [False, False]], [[True, True], [True, True]]], appraisers="AB")
     keep = ~((given.appraiser == 1) & (given.part == 1))
-    less = Readings(
-        given.source,
-        given.parts,
-        given.appraisers,
-        given.part[keep],
-        given.appraiser[keep],
-        given.trial[keep],
-        given.stopped[keep],
-        given.score[keep],
-        None,
-    )
-    study = gauge(less)
+    study = gauge(kept(given, keep))
     assert [one.repeated.of for one in study.appraisers] == [2, 1]
     assert study.pairings[0].kappa is None  # both stop the one part they share: no chance to disagree
 

@@ -86,6 +86,11 @@ class Rate:
     def ppm(self) -> float | None:
         return None if self.value is None else self.value * 1e6
 
+    @property
+    def told(self) -> str:
+        """The share with its counts, for a cell of a table."""
+        return "-" if self.value is None else f"{percent(self.value)} ({self.count:,} of {self.of:,})"
+
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
             return "not measurable (0 of 0)"

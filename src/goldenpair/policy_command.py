@@ -156,7 +156,7 @@ def verdict_table(policy: "Policy", table: "ScoredTable") -> "Table":
     from rich.table import Table
 
     from goldenpair.metrics import Rate
-    from goldenpair.quality.policy import VERDICTS
+    from goldenpair.quality.policy import ERROR, REVIEW, VERDICTS
 
     found = policy.decide(table.score, policy.kinds_of(table.cells, table.source))
     made = Table(box=SIMPLE)
@@ -165,7 +165,7 @@ def verdict_table(policy: "Policy", table: "ScoredTable") -> "Table":
     kinds = [table.labelled & ~table.is_defect, table.labelled & table.is_defect]
     for code, name in enumerate(VERDICTS):
         cells = [Rate.measured(int((found.code[of] == code).sum()), int(of.sum())) for of in kinds]
-        if code not in (1, 3) or any(one.count for one in cells):
+        if code not in (REVIEW, ERROR) or any(one.count for one in cells):
             shares = ["" if one.value is None else f"{one.value:.4%}" for one in cells]
             made.add_row(name, f"{cells[0].count:,}", shares[0], f"{cells[1].count:,}", shares[1])
     return made

@@ -126,9 +126,7 @@ def cutoff_table(points: Sequence[WorkingPoint]) -> Table:
     for column in ("cutoff", "capture", "false calls"):
         table.add_column(column, justify="right")
     for point in points:
-        table.add_row(
-            "" if point.cutoff is None else f"{point.cutoff:g}", _percent(point.capture), _percent(point.false_calls)
-        )
+        table.add_row("" if point.cutoff is None else f"{point.cutoff:g}", point.capture.told, point.false_calls.told)
     return table
 
 
@@ -164,10 +162,6 @@ def pixel_table(metrics: PixelMetrics, pairs: int) -> Table:
 
 def _figure(share: float | None) -> str:
     return "n/a" if share is None else f"{share:.4f}"
-
-
-def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"
 
 
 @dataclass(frozen=True)

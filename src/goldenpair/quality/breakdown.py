@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from goldenpair.data.boards import BOARD_COLUMNS, TYPE_COLUMNS
 from goldenpair.errors import InputError
 from goldenpair.metrics import Flag, Rate, lower_bounds
+from goldenpair.quality.policy import MARK_COLUMN
 from goldenpair.quality.scored import SCORE_COLUMNS, ScoredTable
 from goldenpair.quality.targets import FEWEST
 
@@ -19,7 +20,7 @@ SMALL = FEWEST
 MOST_VALUES = 50
 """A column with more values than this is broken down only where it is named."""
 _PATHS = {"input_path", "golden_path", "object_name"}
-_OURS = {"verdict", "error", "probability", "heatmap", "policy_mark", *SCORE_COLUMNS}
+_OURS = {"verdict", "error", "probability", "heatmap", MARK_COLUMN, *SCORE_COLUMNS}
 _OURS |= {"cfx_category", "verification"}  # what goldenpair writes says nothing of a part
 _DESIGNATOR = re.compile(r"([A-Za-z]{1,5})\d")
 _MOST_ODD_NAMES = 0.1  # of object names that are no reference designators

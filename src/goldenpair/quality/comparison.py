@@ -14,11 +14,9 @@ from goldenpair.metrics import STOPPED, Flag, above, cutoff_for_capture, short
 from goldenpair.quality.mcnemar import FEWEST, SURE, McNemar
 from goldenpair.quality.paired_bootstrap import Difference, differences
 from goldenpair.quality.parts import KEYS
-from goldenpair.quality.policy import Policy
+from goldenpair.quality.policy import MARK_COLUMN, Policy
 from goldenpair.quality.scored import ScoredTable, read_scored
 
-MARK = "policy_mark"
-"""The column that says why the verdicts of a table flatter."""
 KINDS = ("escape of B only", "escape of A only", "false call of B only", "false call of A only")
 """What a change of verdict is, the worst for B first."""
 
@@ -240,7 +238,9 @@ def _verdicts(
         if strange := set(words) - STOPPED.keys():
             told = ", ".join(map(repr, first_few(sorted(strange), 5)))
             raise TableError(table.source, [f"column verdict holds {told}; expected {', '.join(STOPPED)} or ERROR"])
-        marks = dict.fromkeys(table.cells[MARK][row] for row in rows.tolist()) if MARK in table.cells else ()
+        marks = (
+            dict.fromkeys(table.cells[MARK_COLUMN][row] for row in rows.tolist()) if MARK_COLUMN in table.cells else ()
+        )
         rule = "; ".join(["column verdict", *filter(None, marks)])
         return np.array([STOPPED[word] for word in words], np.bool_), rule
     found = cutoff_for_capture(score, is_defect, capture)

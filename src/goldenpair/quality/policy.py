@@ -31,6 +31,8 @@ VERDICTS: tuple[Literal["PASS"], Literal["REVIEW"], Literal["FAIL"], Literal["ER
     "ERROR",
 )
 """The names of the codes above."""
+MARK_COLUMN = "policy_mark"
+"""Where evaluate and inference write what a policy has to do with the parts that it decided on."""
 FORCED = "fitted on the split it is reported on"
 PERHAPS = "perhaps fitted on the split it is reported on"
 UNKNOWN = "not known to be fitted on other parts"
@@ -372,7 +374,7 @@ class Policy(_Part):
     def mark_column(self, rows: int) -> dict[str, list[str]]:
         """The column policy_mark of so many rows, which tells a later report what these verdicts are worth: empty cells
         for a policy of other parts. There is none for a cutoff that nobody knows the data of."""
-        return {"policy_mark": ["; ".join(self.marks)] * rows} if self.fitted_on or self.marks else {}
+        return {MARK_COLUMN: ["; ".join(self.marks)] * rows} if self.fitted_on or self.marks else {}
 
     def told(self) -> str:
         """Its cutoffs in a few words."""

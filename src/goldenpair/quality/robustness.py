@@ -8,7 +8,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, percent, short
+from goldenpair.metrics import Flag, Rate, Score, above, cutoff_for_capture, short
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,4 @@ def robustness_table(found: Robustness) -> Table:
 def _add(table: Table, name: str, points: Sequence[Point]) -> None:
     for place, point in enumerate(points):
         rates = (point.fpr_at_full_capture, point.flips, point.lost, point.gained)
-        table.add_row("" if place else name, point.label, *map(_percent, rates))
-
-
-def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"
+        table.add_row("" if place else name, point.label, *(one.told for one in rates))

@@ -72,6 +72,11 @@ def _with_and_without(table: ScoredTable, judged: Judged, found: SuspectLabels) 
     ]
 
 
+def _rest(count: int) -> str:
+    """How many a list leaves out, "" for none."""
+    return f"{count:,} more are not shown." if count else ""
+
+
 def _why(one: SuspectLabel) -> str:
     good = one.label == "PASS"
     others, side = ("defects", "above") if good else ("good parts", "below")
@@ -87,8 +92,7 @@ def _suspects(table: ScoredTable, judged: Judged, found: SuspectLabels, context:
         one = by_row[tile.row]
         facts = [("label", one.label), ("score", f"{one.score:.4g}"), ("verdict", VERDICTS[judged.code[tile.row]])]
         cards.append(Card(table.describe(tile.row), [*facts, ("score is", _why(one))], tile.pictures, tile.problem))
-    out = found.found - len(made)
-    return Gallery("Suspected labels", cards, f"{out:,} more are not shown." if out else "")
+    return Gallery("Suspected labels", cards, _rest(found.found - len(made)))
 
 
 def _suspects_grid(table: ScoredTable, judged: Judged, found: SuspectLabels) -> Grid:
@@ -96,15 +100,13 @@ def _suspects_grid(table: ScoredTable, judged: Judged, found: SuspectLabels) -> 
         Line((table.describe(one.row), one.label, VERDICTS[judged.code[one.row]], _why(one), f"{one.score:.4g}"))
         for one in found.listed
     ]
-    out = found.found - len(lines)
-    note = f"{out:,} more are not shown." if out else ""
+    note = _rest(found.found - len(lines))
     return Grid("Suspected labels", ("part", "label", "verdict", "its score is", "score"), lines, note, words=4)
 
 
 def _goldens(table: ScoredTable, found: OddGoldens) -> Gallery:
     cards = [_golden(table, one) for one in found.listed]
-    out = found.found - len(cards)
-    return Gallery("Odd goldens", cards, f"{out:,} more are not shown." if out else "")
+    return Gallery("Odd goldens", cards, _rest(found.found - len(cards)))
 
 
 def _golden(table: ScoredTable, one: OddGolden) -> Card:
@@ -131,8 +133,7 @@ def _better(table: ScoredTable, found: BetterGoldens, context: Context) -> Galle
             ("from its own golden", f"{one.distance:.3f}"),
         ]
         cards.append(Card(table.describe(tile.row), facts, tile.pictures, tile.problem))
-    out = found.found - len(made)
-    return Gallery("Parts unlike their golden", cards, f"{out:,} more are not shown." if out else "")
+    return Gallery("Parts unlike their golden", cards, _rest(found.found - len(made)))
 
 
 def twins_grid(found: Duplicates, tables: Mapping[str, PairTable]) -> Grid:
@@ -144,8 +145,7 @@ def twins_grid(found: Duplicates, tables: Mapping[str, PairTable]) -> Grid:
         for twin in twins
     ]
     total = found.same_count + found.near_count + found.golden_samples_count
-    more = f" {total - len(lines):,} more are not shown." if total > len(lines) else ""
-    note = f"Of {found.parts:,} different samples.{more}"
+    note = f"Of {found.parts:,} different samples. {_rest(total - len(lines))}".rstrip()
     return Grid("Parts that stand in two places", ("part", "is like", "how", "distance"), lines, note, words=3)
 
 

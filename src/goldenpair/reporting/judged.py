@@ -12,13 +12,12 @@ from goldenpair.data.table import harmless
 from goldenpair.errors import DataError
 from goldenpair.metrics import Flag, cutoff_for_capture, short
 from goldenpair.quality.cfx import COLUMN, LabelMap, verification
-from goldenpair.quality.policy import ERROR, FAIL, PASS, REVIEW, VERDICTS, Decision, Policy, flatters
+from goldenpair.quality.parts import KEYS
+from goldenpair.quality.policy import ERROR, FAIL, MARK_COLUMN, PASS, REVIEW, VERDICTS, Decision, Policy, flatters
 from goldenpair.quality.scored import ScoredTable
 
 KINDS = ("error", "unlabelled", "escape", "false call", "captured", "good")
 """What a verdict can be to a label."""
-MARK_COLUMN = "policy_mark"
-"""What evaluate and inference write where a policy decides on parts that it was fitted on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +183,7 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged, names: LabelMap
     No cell begins as a spreadsheet's formula does: such a one gets an apostrophe before it.
     """
     boards = [harmless(name) for name in table.boards]
-    keys = [name for name in ("input_path", "object_name") if name in table.cells]
+    keys = [name for name in KEYS if name in table.cells]
     columns: list[Iterable[object]] = [
         range(1, len(table) + 1),
         _parts(table),
@@ -208,7 +207,7 @@ def write_scores(path: Path, table: ScoredTable, judged: Judged, names: LabelMap
 
 def _parts(table: ScoredTable) -> Iterable[str]:
     """As `table.describe`, for a million rows."""
-    names = [name for name in ("input_path", "object_name") if name in table.cells]
+    names = [name for name in KEYS if name in table.cells]
     if not names:
         return map(table.describe, range(len(table)))
     first, *others = (table.cells[name] for name in names)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.metrics import Flag, Rate, percent, short
+from goldenpair.metrics import Flag, short
 from goldenpair.quality.calibration import expected_error
 from goldenpair.quality.conformal import CONDITION
 from goldenpair.quality.policy import Policy
@@ -69,8 +69,5 @@ def robustness_section(found: Robustness) -> Section:
 
 
 def _point_line(name: str, point: Point) -> Line:
-    return Line((name, *map(_share, (point.fpr_at_full_capture, point.flips, point.lost, point.gained))))
-
-
-def _share(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{percent(rate.value)} ({rate.count:,} of {rate.of:,})"
+    rates = (point.fpr_at_full_capture, point.flips, point.lost, point.gained)
+    return Line((name, *(one.told for one in rates)))
