@@ -208,88 +208,7 @@ def test_mistakes_of_file_and_overrides_come_together():
     assert len(problems) == 3
 
 
-# references
-
-
-@pytest.mark.parametrize(
-    ("given", "path", "value"),
-    [
-        ({"results_dir": "/r", "train": {"results_dir": "${results_dir}/t"}}, "train.results_dir", "/r/t"),
-        ({"train": {"validation_interval": "${train.num_epochs}"}}, "train.validation_interval", 10),
-        ({"train": {"optim": {"lr": "${train.optim.weight_decay}"}}}, "train.optim.lr", 0.0005),
-        ({"evaluate": {"checkpoint": "${inference.checkpoint}"}}, "evaluate.checkpoint", "???"),
-        (
-            {"dataset": {"validation_dataset": files("v"), "test_dataset": "${dataset.validation_dataset}"}},
-            "dataset.test_dataset.csv_path",
-            "v.csv",
-        ),
-        ({"dataset": {"input_width": 64}, "train": {"seed": "${dataset.image_width}"}}, "train.seed", 64),
-        ({"dataset": {"input_width": 64}, "train": {"seed": "${dataset.input_width}"}}, "train.seed", 64),
-        ({"train": {"gpu_ids": [0, "${train.num_gpus}"]}}, "train.gpu_ids", [0, 1]),
-        ({"evaluate": "${inference}", "inference": {"checkpoint": "e.pth"}}, "evaluate.checkpoint", "e.pth"),
-    ],
-)
-def test_references(given, path, value):
-    found: Any = load(given)
-    for name in path.split("."):
-        found = getattr(found, name)
-    assert found == value
-
-
-def test_a_reference_in_an_override_sees_the_file():
-    spec = load({"results_dir": "/r"}, ["evaluate.checkpoint=${results_dir}/train/x.pth"])
-    assert spec.evaluate.checkpoint == "/r/train/x.pth"
-
-
-def test_references_follow_overrides():
-    given = {"results_dir": "/r", "train": {"results_dir": "${results_dir}/t"}}
-    assert load(given, ["results_dir=/s"]).train.results_dir == "/s/t"
-
-
-def test_a_reference_to_nothing():
-    problems = mistakes({"train": {"num_epochs": "${train.epochs}", "seed": -7}})
-    assert "'${train.epochs}'" in about("train.num_epochs", problems)
-    assert "refers to nothing" in about("train.num_epochs", problems)
-    assert "-7" in about("train.seed", problems)  # the others are still found
-    assert len(problems) == 2
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"results_dir": "${results_dir}"},
-        {"results_dir": "${model_name}", "model_name": "${results_dir}"},
-        {"results_dir": "${train.results_dir}", "train": {"results_dir": "${results_dir}/train"}},
-    ],
-)
-def test_references_in_a_circle(given):
-    (problem,) = mistakes(given)
-    assert "refers to itself in a circle" in problem and "results_dir" in problem
-
-
-@pytest.mark.parametrize(
-    ("given", "cause"),
-    [
-        (
-            {"results_dir": "${nothing}", "train": {"results_dir": "${results_dir}/a", "num_epochs": "${results_dir}"}},
-            "results_dir: '${nothing}' refers to nothing in this spec",
-        ),
-        (
-            {"results_dir": "${model_name}", "model_name": "${results_dir}", "train": {"seed": "${model_name}"}},
-            "model_name: '${results_dir}' refers to itself in a circle",
-        ),
-        (
-            {"evaluate": {"checkpoint": "${train.none}", "cutoff": "${train.seed}"}, "train": {"seed": "${train.num}"}},
-            None,  # two causes
-        ),
-    ],
-)
-def test_one_cause_is_told_once_however_many_refer_to_it(given, cause):
-    problems = mistakes(given)
-    if cause:
-        assert problems == [cause]
-    else:
-        assert [line.split(":")[0] for line in problems] == ["train.seed", "evaluate.checkpoint"]
+# texts, sections and values without content
 
 
 @pytest.mark.parametrize("action", [None, "train"])
@@ -311,20 +230,6 @@ def test_an_empty_value_says_how_to_unset(file):
     )
     given = file("dataset: {train_dataset: {csv_path: a.csv, images_dir: b}}")
     assert load(given, ["dataset.train_dataset.csv_path=???"]).dataset.train_dataset.csv_path == "???"
-
-
-@pytest.mark.parametrize("value", ["${", "${train", "${train.}", "${..}"])
-def test_a_reference_that_is_not_well_formed(file, value):
-    assert mistakes(file(f"results_dir: '{value}'"))
-
-
-@pytest.mark.parametrize("name", ["eval", "python", "oc.eval"])
-def test_eval_never_runs(tmp_path, name):
-    ran = tmp_path / "ran"
-    text = f"${{{name}:\"__import__('os').mkdir('{ran}')\"}}"
-    assert mistakes({"results_dir": text})
-    assert mistakes({}, [f"results_dir={text}"])
-    assert not ran.exists()
 
 
 # what an action needs

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from goldenpair.errors import SpecError
@@ -20,12 +20,11 @@ from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.fields import MISSING, Section, differs, meta, subsection
 from goldenpair.specs.misfits import misfits
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+from goldenpair.specs.references import Plain, resolve
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
 
 SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec, VisualChangenetSpec)}
 
-Plain = dict[str, Any]
-_INSIDE_TEXT = re.compile(r"\$\{([\w.]+)\}")
 S = TypeVar("S", bound=Section)
 
 
@@ -68,7 +67,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
     given = _without_gpu_wishes(_canonical(kind, given, "", problems), overrides)
     for override in overrides:
         given = _merge(kind, given, _canonical(kind, _parse(override, problems), "", problems))
-    plain, spoilt = _resolve(kind, _merge(kind, kind().model_dump(), given), problems)
+    plain, spoilt = resolve(kind, _merge(kind, kind().model_dump(), given), problems)
     problems += _left_open(kind, plain, action)
     checked = _validate(kind, plain, problems)
     if action is not None and issubclass(kind, NetworkSpec):
@@ -195,96 +194,6 @@ def _merge(kind: type[Section], base: Plain, over: Plain) -> Plain:
         both = below is not None and isinstance(value, dict) and isinstance(old, dict)
         merged[key] = _merge(below, old, value) if both and below and isinstance(old, dict) else value
     return merged
-
-
-def _resolve(kind: type[Section], plain: Plain, problems: list[str]) -> tuple[Plain, set[str]]:
-    """Every `${a.b}` replaced by what it points to; one that cannot be is a problem and becomes `???`.
-
-    Also the paths whose fault is that of another one, which is told.
-    """
-    aliases: set[str] = set()
-    texts = _with_aliases(kind, plain, "", aliases)
-    config = OmegaConf.create(texts)
-    spoilt: set[str] = set()
-
-    def value_of(node: DictConfig | ListConfig, key: Any, path: str) -> Any:
-        raw = _raw(node, key)
-        try:
-            value = node[key]
-            if isinstance(value, DictConfig | ListConfig):
-                return children(value, path)
-            for reference in _named(raw) if value != raw else ():
-                if raw != f"${{{reference}}}" and OmegaConf.select(config, reference) is None:
-                    problems.append(f"{path}: {raw!r} refers to {reference}, which is not set")
-            return value
-        except InterpolationToMissingValueError:
-            return MISSING
-        except (OmegaConfBaseException, RecursionError) as error:
-            circle = isinstance(error, RecursionError) or "recursive" in str(error).lower()
-            leads_to = _leads_to(texts, raw)
-            if circle and path in leads_to and path not in spoilt:
-                spoilt.update(one for one in leads_to if one != path)  # the same circle from elsewhere
-            elif path in spoilt or (leads_to and (circle or all(_stands(texts, one) for one in _named(raw)))):
-                spoilt.add(path)
-                return MISSING
-            problems.append(f"{path}: {raw!r} refers to {'itself in a circle' if circle else 'nothing in this spec'}")
-        return MISSING
-
-    def children(node: DictConfig | ListConfig, path: str) -> Any:
-        if isinstance(node, ListConfig):
-            return [value_of(node, i, f"{path}[{i}]") for i in range(len(node))]
-        paths: dict[Any, str] = {key: f"{path}.{key!s}" if path else str(key) for key in node}
-        return {
-            str(key): MISSING if _raw(node, key) == MISSING else value_of(node, key, place)
-            for key, place in paths.items()
-            if place not in aliases
-        }
-
-    resolved = children(config, "")
-    assert isinstance(resolved, dict)
-    return resolved, spoilt
-
-
-def _named(raw: object) -> list[str]:
-    """The paths that a text refers to."""
-    return _INSIDE_TEXT.findall(raw) if isinstance(raw, str) else []
-
-
-def _leads_to(texts: Plain, raw: object) -> set[str]:
-    """The paths that a text refers to, what is there refers to, and so on."""
-    todo, found = _named(raw), set[str]()
-    while todo:
-        path = todo.pop()
-        if path not in found:
-            found.add(path)
-            todo += _named(_stands(texts, path))
-    return found
-
-
-def _stands(texts: Plain, path: str) -> Any:
-    """What stands at a path before references are resolved; None if nothing does."""
-    value: Any = texts
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _with_aliases(kind: type[Section], plain: Plain, prefix: str, added: set[str]) -> Plain:
-    """The same with every alias beside its option, for references; `added` gets their paths."""
-    result = dict(plain)
-    for key, field in kind.model_fields.items():
-        below, value = subsection(field), plain.get(key)
-        if below and isinstance(value, dict):
-            result[key] = _with_aliases(below, value, f"{prefix}{key}.", added)
-        if alias := meta(field).alias:
-            result[alias] = value
-            added.add(f"{prefix}{alias}")
-    return result
-
-
-def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
-    container = OmegaConf.to_container(node, resolve=False)
-    return container[key]  # type: ignore[index]
 
 
 def _validate(kind: type[S], plain: Plain, problems: list[str]) -> S | None:
