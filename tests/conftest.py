@@ -53,6 +53,17 @@ def boards(tmp_path_factory) -> SimulatedSet:
     return made
 
 
+@pytest.fixture(scope="module")
+def small_fan():
+    """FAN's smallest backbone with a few thousand weights in the place of 7 million, until the end of the module."""
+    from goldenpair.models.fan import SIZES
+    from test_changenet import SMALL
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, "fan_tiny_8_p4_hybrid", SMALL)
+        yield
+
+
 @pytest.fixture
 def boards_copy(boards, tmp_path) -> SimulatedSet:
     """The same boards, to be broken."""

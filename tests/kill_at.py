@@ -1,11 +1,10 @@
-"""Run the command line in a process that dies at the n-th call of a function: python kill_at.py TARGET N HOW WORDS...
+"""Run the command line in a process that dies at the n-th call of a function.
 
-TARGET is module:name or module:class.name. HOW is a signal's name, or "limit": no file may grow any more.
+The target is module:name or module:class.name; `how` is a signal's name, or "limit": no file may grow any more.
 """
 
 import os
 import signal
-import sys
 from functools import reduce
 from importlib import import_module
 
@@ -33,7 +32,3 @@ def main(target: str, nth: str, how: str, *words: str) -> int:
 
     setattr(owner, name, hooked)
     return import_module("goldenpair.cli").main(words)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from goldenpair.cli import main
 from goldenpair.data.table import read_table
 from goldenpair.specs.load import load_spec
 from goldenpair.tasks import create_task
+from processes import ended
 
 OI = "optical_inspection"
 ACTIONS = ("train", "evaluate", "inference")
@@ -229,20 +229,22 @@ def test_a_folder_that_cannot_be_written(place):
         assert code == 2 and "cannot be written to" in text
 
 
+def with_small_files(*words: str) -> int:
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    return main(words)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of the size of files, which POSIX has")
 def test_a_disk_that_is_full(place):
     """In a process of its own whose files may not grow beyond 100 kB, which a table fits into and a model does not."""
     before = {path: path.read_bytes() for path in place.results.rglob("*.pth")}
-    program = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "from goldenpair.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
     words = [OI, "export", "-e", str(place.spec_path), f"results_dir={place.results}"]
     words += [f"export.checkpoint={place.checkpoint}", "dataset.workers=0"]
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    done = ended(with_small_files, *words, folder=place.folder / "said")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "model.onnx" in done.stderr and "cannot be written" in done.stderr
     assert {path: path.read_bytes() for path in place.results.rglob("*.pth")} == before
@@ -342,6 +344,10 @@ def test_a_loss_that_is_no_number(place):
 # what the scores must not depend on
 
 
+def cli(*words: str) -> int:
+    return main(words)
+
+
 def test_scores_are_the_same_in_another_process(place):
     place.run("inference")
     first = rows_of(place.results / "inference" / "inference.csv")
@@ -349,7 +355,7 @@ def test_scores_are_the_same_in_another_process(place):
     given += [f"inference.checkpoint={place.checkpoint}", "dataset.workers=2"]
     given += [f"dataset.infer_dataset.csv_path={place.boards.test_csv}"]
     given += [f"dataset.infer_dataset.images_dir={place.boards.images_dir}"]
-    subprocess.run([sys.executable, "-m", "goldenpair", OI, "inference", *given], check=True, capture_output=True)
+    assert ended(cli, OI, "inference", *given, folder=place.folder / "said").returncode == 0
     assert rows_of(place.folder / "again" / "inference" / "inference.csv") == first
 
 

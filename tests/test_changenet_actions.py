@@ -18,10 +18,15 @@ from goldenpair.cli import main
 from goldenpair.data.decoding import decode
 from goldenpair.deployment import open_onnx
 from goldenpair.exporting import TOLERANCE
+from goldenpair.models.fan import SIZES
 from goldenpair.specs.backbones import imagenet_file
 from goldenpair.tasks import create_task
 
+pytestmark = pytest.mark.usefixtures("small_fan")
+
 VCN = "visual_changenet"
+FAN = "fan_tiny_8_p4_hybrid"
+WHOLE = SIZES[FAN]
 KINDS = {"learnable": "ce", "euclidean": "contrastive"}
 
 
@@ -40,7 +45,7 @@ def spec_of(boards):
             "task": "classify",
             "results_dir": str(results),
             "model": {
-                "backbone": {"type": "fan_tiny_8_p4_hybrid"},
+                "backbone": {"type": FAN},
                 "decode_head": {"decoder_params": {"embed_dim": 16}},
                 "classify": {"difference_module": kind, "eval_margin": 0.5},
             },
@@ -396,6 +401,7 @@ def test_a_network_that_cannot_see_such_pictures_is_one_line(spec_of, tmp_path):
 @pytest.mark.parametrize(
     ("name", "opset"),
     [
+        (FAN, 17),
         ("resnet18", 17),
         ("tf_efficientnet_lite0", 17),
         ("mobilenetv4_conv_small", 17),
@@ -403,7 +409,8 @@ def test_a_network_that_cannot_see_such_pictures_is_one_line(spec_of, tmp_path):
         pytest.param("vit_tiny_patch16_224", 17, marks=pytest.mark.slow),
     ],
 )
-def test_exported_networks_of_timms_give_the_same_scores(name, opset, spec_of, tmp_path, monkeypatch):
+def test_exported_networks_with_whole_backbones_give_the_same_scores(name, opset, spec_of, tmp_path, monkeypatch):
+    monkeypatch.setitem(SIZES, FAN, WHOLE)
     wish = [f"model.backbone.type={name}", f"export.checkpoint={tmp_path / 'm.pth'}", f"export.opset_version={opset}"]
     spec = spec_of("export", tmp_path, "learnable", *wish, *SIDE)
     torch.manual_seed(0)
@@ -423,6 +430,7 @@ def test_exported_networks_of_timms_give_the_same_scores(name, opset, spec_of, t
 
 
 def nvidia(real_data, monkeypatch, *overrides):
+    monkeypatch.setitem(SIZES, FAN, WHOLE)
     monkeypatch.chdir(real_data / "tao-checkpoint")
     wish = ["inference.checkpoint=vcn/changenet_model_classify.pth", *overrides]
     return load_spec(VCN, "vcn/spec.yaml", wish, "inference")

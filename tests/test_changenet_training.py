@@ -16,6 +16,7 @@ from goldenpair.checkpoint import read_checkpoint
 from goldenpair.run import as_yaml
 from goldenpair.training import PairModule
 
+pytestmark = pytest.mark.usefixtures("small_fan")
 spec_of = test_changenet_actions.spec_of
 
 

@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 import torch
 
 import goldenpair.exporting
+import kill_at
 from goldenpair import DataError, Inspector, Policy, RunError, SpecError, export
 from goldenpair.checkpoint import save, stamp
 from goldenpair.errors import CheckpointError, InputError
@@ -22,6 +21,7 @@ from goldenpair.exporting import ProofPairs, export_model, prove
 from goldenpair.quality.policy import Band, TypeBand
 from goldenpair.run import as_yaml
 from goldenpair.tasks import create_task
+from processes import ended
 
 LIGHTS = ("Solder", "White")
 ANY = "any"
@@ -328,15 +328,9 @@ def test_a_large_table_is_proved_on_rows_from_all_over_it_half_of_them_defects(t
 def test_a_killed_export_leaves_nothing_that_hinders_the_next(ready, tmp_path):
     spec = ready(f"export.onnx_file={tmp_path / 'other' / 'model.onnx'}")
     (tmp_path / "spec.yaml").write_text(as_yaml(spec))
-    program = (
-        "import os, signal, sys, goldenpair.exporting as exporting\n"
-        "exporting.prove = lambda *given: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from goldenpair.cli import main\n"
-        "main(sys.argv[1:])\n"
-    )
-    words = ["optical_inspection", "export", "-e", str(tmp_path / "spec.yaml")]
+    words = ["goldenpair.exporting:prove", "1", "SIGKILL", "optical_inspection", "export", "-e"]
     for more in ([], ["export.onnx_file=???"]):  # beside the results, and among them
-        killed = subprocess.run([sys.executable, "-c", program, *words, *more], capture_output=True)
+        killed = ended(kill_at.main, *words, str(tmp_path / "spec.yaml"), *more, folder=tmp_path / "said")
         assert killed.returncode == -signal.SIGKILL
     assert not list(tmp_path.rglob("*.onnx")) and len(list(tmp_path.rglob(".model.onnx.*.tmp"))) == 2
     assert export(spec).onnx_file.is_file()

@@ -94,7 +94,7 @@ def test_a_folder_is_no_file(tmp_path):
 
 
 def test_bytes_that_are_no_text(file):
-    assert "cannot be read" in mistakes(file(b"\xff\xfe\x00train"))[0]
+    assert mistakes(file("train: {}".encode("utf-16"))) == ["is not UTF-8 text (invalid start byte, byte 0)"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_bytes_that_are_no_text(file):
 def test_neither_yaml_nor_json(file, content):
     (problem,) = mistakes(file(content))
     assert "is not YAML or JSON" in problem
-    assert "line" in problem  # where
+    assert "line" in problem and "unicode string" not in problem  # where
 
 
 @pytest.mark.parametrize("content", ["- train\n- evaluate\n", "42\n", "true\n", "3.5\n"])
@@ -132,6 +132,22 @@ def test_yaml_tags_run_nothing(file, tmp_path):
 def test_no_such_network():
     with pytest.raises(SpecError, match="'visual_inspektion' is no network; there is optical_inspection"):
         spec_class("visual_inspektion")
+
+
+@pytest.mark.parametrize(
+    ("network", "given", "other"),
+    [
+        ("visual_changenet", {"model": {"margin": 2}, "dataset": {"input_width": 64}}, OI),
+        (OI, {"task": "classify", "dataset": {"classify": {"batch_size": 4}}}, "visual_changenet"),
+        (OI, {"task": "classify", "model": {"margins": 2}}, ""),  # of neither
+        (OI, {"train": {"num_epochs": 0}}, ""),  # of both
+    ],
+)
+def test_a_spec_of_the_other_network_is_recognised(network, given, other):
+    with pytest.raises(SpecError) as caught:
+        load_spec(network, given)
+    first = str(caught.value).splitlines()[0]
+    assert (f"(which reads like one of {other}, not of {network})" in first) if other else "reads like" not in first
 
 
 def test_the_error_names_its_file(file):

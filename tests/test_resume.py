@@ -4,19 +4,20 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import kill_at
 from goldenpair import CheckpointError, InputError, RunError, load_spec, train
 from goldenpair import checkpoint as checkpoints
 from goldenpair.checkpoint import point_at, save, stamp
 from goldenpair.resume import checkpoint_to_resume
 from goldenpair.tasks import create_task
 from goldenpair.training import PairModule
+from processes import ended
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a signal to oneself ends the process there")
 LATEST = "oi_model_latest.pth"
@@ -387,10 +388,8 @@ def test_killed_again_and_again_it_ends_as_an_unbroken_run(boards, unbroken, ste
         (f"{module}.on_validation_epoch_end", 2, "SIGKILL", steps),
     ]
     for target, nth, how, step in deaths:
-        program = [sys.executable, str(Path(__file__).with_name("kill_at.py")), target, str(nth), how]
-        done = subprocess.run(
-            [*program, "optical_inspection", "train", *words(boards, tmp_path)], capture_output=True, text=True
-        )
+        given = ["optical_inspection", "train", *words(boards, tmp_path)]
+        done = ended(kill_at.main, target, str(nth), how, *given, folder=tmp_path / "said")
         assert done.returncode == (-signal.SIGKILL if how == "SIGKILL" else 1), done.stderr
         last = records(folder)[-1]
         assert (last["status"] == "FAILURE") is (how != "SIGKILL")

@@ -17,6 +17,8 @@ from goldenpair.cli import main
 from goldenpair.exporting import TOLERANCE
 from masked_pairs import draw, save, spec_of, write_list
 
+pytestmark = pytest.mark.usefixtures("small_fan")
+
 FLIPS = [
     *(f"dataset.segment.augmentation.{name}=false" for name in ("with_random_blur", "with_random_crop")),
     *(f"dataset.segment.augmentation.{name}.enable=false" for name in ("random_color", "with_scale_random_crop")),

@@ -74,6 +74,8 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
         problems += misfits(kind, plain, action)
     if problems or checked is None:
         name = "the options" if isinstance(source, Mapping) else f"the spec {source}"
+        if issubclass(kind, NetworkSpec) and (other := _reads_like(kind, given)):
+            name += f" (which reads like one of {other}, not of {kind.network})"
         first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
         for problem in problems:
             path = problem.split(": ")[0]
@@ -81,6 +83,23 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
                 first.setdefault(path, problem)
         raise SpecError(name, list(first.values()))
     return checked
+
+
+def _reads_like(kind: type[NetworkSpec], given: Plain) -> str:
+    """The network that knows all keys of a spec that `kind` does not; "" if there is none."""
+    others = (name for name, other in SPECS.items() if not _strange(other, _canonical(other, given, "", [])))
+    return next(others, "") if _strange(kind, given) else ""
+
+
+def _strange(kind: type[Section], given: Plain) -> bool:
+    """Whether it has a key that there is not."""
+    for key, value in given.items():
+        if key not in kind.model_fields:
+            return True
+        below = subsection(kind.model_fields[key])
+        if below and isinstance(value, dict) and _strange(below, value):
+            return True
+    return False
 
 
 def without_effect(spec: NetworkSpec, sections: Iterable[str]) -> list[str]:
@@ -112,7 +131,9 @@ def _read(path: Path) -> Plain:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SpecError(f"the spec {path}", [f"there is no such file (looked in {Path.cwd()})"]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SpecError(f"the spec {path}", [f"is not UTF-8 text ({error.reason}, byte {error.start})"]) from None
+    except OSError as error:
         raise SpecError(f"the spec {path}", [f"cannot be read: {error}"]) from None
     return _as_mapping(text, f"the spec {path}")
 
@@ -121,7 +142,8 @@ def _as_mapping(text: str, name: str) -> Plain:
     try:
         config = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
     except yaml.YAMLError as error:
-        raise SpecError(name, [f"is not YAML or JSON: {' '.join(str(error).split())}"]) from None
+        said = " ".join(str(error).replace('"<unicode string>", ', "").split())
+        raise SpecError(name, [f"is not YAML or JSON: {said}"]) from None
     except AssertionError:  # OmegaConf's way to say that a text holds one number or word
         config = None
     except (OmegaConfBaseException, ValueError, RecursionError) as error:
