@@ -64,6 +64,16 @@ def small_fan():
         yield
 
 
+@pytest.fixture(scope="module")
+def no_curves():
+    """Until the end of the module evaluate's page lacks its largest plots, which take longer than all else it does."""
+    from goldenpair.reporting.page import Section
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("goldenpair.reporting.score_report.curves_section", lambda *given: Section("curves", "left out"))
+        yield
+
+
 @pytest.fixture
 def boards_copy(boards, tmp_path) -> SimulatedSet:
     """The same boards, to be broken."""

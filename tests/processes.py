@@ -26,8 +26,10 @@ def ended(main: Callable[..., int | None], *words: str, folder: Path) -> Ended:
     said = folder / "stdout", folder / "stderr"
     process = _SERVER.Process(target=_redirected, args=(said, main, words))
     process.start()
-    process.join()
-    assert process.exitcode is not None
+    process.join(300)
+    if process.exitcode is None:
+        process.kill()
+    assert process.exitcode is not None, "it was still running after five minutes"
     return Ended(process.exitcode, *(path.read_text(encoding="utf-8") for path in said))
 
 

@@ -16,6 +16,8 @@ from goldenpair.quality.fitting import fit_policy
 from goldenpair.quality.policy import CaptureRule
 from goldenpair.quality.scored import read_scored
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 
 @pytest.fixture(scope="module")
 def trained(boards, tmp_path_factory):

@@ -22,7 +22,7 @@ from goldenpair.models.fan import SIZES
 from goldenpair.specs.backbones import imagenet_file
 from goldenpair.tasks import create_task
 
-pytestmark = pytest.mark.usefixtures("small_fan")
+pytestmark = pytest.mark.usefixtures("small_fan", "no_curves")
 
 VCN = "visual_changenet"
 FAN = "fan_tiny_8_p4_hybrid"
@@ -450,7 +450,7 @@ def test_training_goes_on_from_nvidias_checkpoint(real_data, monkeypatch, tmp_pa
         monkeypatch,
         f"results_dir={tmp_path}",
         "train.pretrained_model_path=vcn/changenet_model_classify.pth",
-        "train.num_epochs=2",
+        *(f"train.{one}=1" for one in ("num_epochs", "checkpoint_interval", "validation_interval")),
         "train.optim.lr=0",
         "train.optim.weight_decay=0",
     )

@@ -3,8 +3,7 @@
 import json
 import os
 import socket
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -13,8 +12,10 @@ import goldenpair
 import test_changenet_actions
 from goldenpair import InputError, SpecError
 from goldenpair.checkpoint import read_checkpoint
+from goldenpair.cli import main
 from goldenpair.run import as_yaml
 from goldenpair.training import PairModule
+from processes import ended
 
 pytestmark = pytest.mark.usefixtures("small_fan")
 spec_of = test_changenet_actions.spec_of
@@ -89,6 +90,11 @@ def test_several_machines_want_to_know_of_each_other(spec_of, tmp_path):
         goldenpair.train(spec_of("train", tmp_path, "euclidean", "train.num_nodes=2"))
 
 
+def node(rank: str, port: str, *words: str) -> int:
+    os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": rank})
+    return main(words)
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_rows_and_end_with_one_model(tao_set, tmp_path):
     """As two machines would, over gloo; without batch norms, whose batches would be others."""
@@ -99,23 +105,10 @@ def test_two_processes_share_the_rows_and_end_with_one_model(tao_set, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "goldenpair", "optical_inspection", "train", "-e", str(tmp_path / "spec.yaml")]
-    processes = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        told = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], told
+    words = ["optical_inspection", "train", "-e", str(tmp_path / "spec.yaml")]
+    with ThreadPoolExecutor(2) as both:
+        ends = [both.submit(ended, node, rank, str(port), *words, folder=tmp_path / f"said{rank}") for rank in "01"]
+    assert [one.result().returncode for one in ends] == [0, 0], [one.result() for one in ends]
     last = records(tmp_path / "results" / "train" / "oi_model_latest.pth")
     assert last[-1]["message"] == "Execution status: PASS"
     progress = [one for one in last if one["message"] == "Training loop in progress"]
