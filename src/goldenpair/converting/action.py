@@ -99,11 +99,12 @@ def _convert(wish: DatasetConvert) -> ConvertResult:
     reasons = Counter(part.cause for part in read.parts if part.cause)
     faults += _left_out(read.parts)
     faults.sort(key=lambda fault: not fault.fatal)
-    AuditReport((), tuple(faults)).refuse()
+    notes = tuple(_notes(read, places))
+    AuditReport((), tuple(faults), notes).refuse()
     _name_boards_apart(used, faults)
     written = write_tables(folder, by_split, read.kept)
     write_left_out(folder, [part for part in read.parts if part.cause])
-    report = AuditReport(tuple(written.values()), tuple(faults), tuple(_notes(read, places)))
+    report = AuditReport(tuple(written.values()), tuple(faults), notes)
     result = ConvertResult(
         folder,
         {split: folder / FILES[split] for split in by_split},
@@ -112,6 +113,7 @@ def _convert(wish: DatasetConvert) -> ConvertResult:
         Counter(part.extension for part in used).most_common(1)[0][0],
         tuple(read.inputs),
         len(read.parts),
+        sum(part.is_defect for part in read.parts if part.cause),
         report,
     )
     write_report(result, wish, {cause: reasons[cause] for cause in LEFT_OUT if reasons[cause]})
@@ -197,6 +199,9 @@ def _judge(read: _Read, wish: DatasetConvert, images: Path | None) -> Sequence[s
     verdicts = Verdicts(wish.pass_texts, wish.missing_verdict == "machine")
     verdicts.judge(parts)
     faults += lines_fault("verdict_doubtful", "verdict to look at", verdicts.doubtful())
+    machines = [part.told() for part in parts if part.by_machine and not part.cause]
+    what = "part that nobody gave a verdict: the machine's counts, and column labelled_by says so"
+    faults += lines_fault("labelled_by_machine", what, machines)
     give_goldens(parts, read.goldens)
     keep_apart(parts)
     if images:
@@ -232,7 +237,7 @@ def _tables(used: list[Part], wish: DatasetConvert, faults: list[Fault]) -> dict
             faults += lines_fault(
                 "no_rows", f"no part is left for {FILES[split]}", ["see what was left out"], split, True
             )
-        elif all(part.label == PASS for part in parts):
+        elif not any(part.is_defect for part in parts):
             told = [f"{len(parts)} parts, all {PASS}"]
             faults += lines_fault("no_defects", "table without a defect", told, split)
     return found
@@ -271,6 +276,7 @@ def _notes(read: _Read, places: Places) -> list[str]:
 
 def _say(result: ConvertResult) -> None:
     say = log.warning if result.report.faults else log.info
-    say("%s", replace(result.report, tables=()))
+    text = str(replace(result.report, tables=()))
+    say("%s", f"Look at this:\n{text}" if result.report.faults else text)
     log.info("Wrote %s to %s", ", ".join([*(path.name for path in result.tables.values()), REPORT_FILE]), result.folder)
     log.info("Section dataset of a spec for them: %s", result.next_words)

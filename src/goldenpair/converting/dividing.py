@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.converting.raw_tables import Part
-from goldenpair.data.table import PASS
 from goldenpair.specs.dataset_convert import BoardSplit
 
 Board = tuple[str, str]
@@ -31,7 +30,7 @@ def divided(parts: Sequence[Part], split: BoardSplit) -> dict[Board, str]:
     for part in parts:
         told = counts.setdefault(board_of(part), Counter())
         told["parts", part.design] += 1
-        if part.label != PASS:
+        if part.is_defect:
             told["defects", ""] += 1
             told["defects of", part.design] += 1
             told["label", part.label] += 1

@@ -81,16 +81,14 @@ class Verdicts:
         return ("", "verdict_near_pass") if near else ("", "verdict_missing") if empty else (PASS, "")
 
     def judge(self, parts: Iterable[Part]) -> None:
-        """Set `label`; leave out parts without one."""
+        """Set `label`, also of parts that are out already; leave out parts without one."""
         for part in parts:
-            if part.cause:
-                continue
             part.machine_verdict, part.machine_status = self._told(part.machine), self._told(part.status)
             part.label, cause = self.merged(part.verdicts)
             if cause == "verdict_missing" and self._by_machine:
                 part.label, of_machine = self.merged(part.machine)
                 part.by_machine, cause = True, of_machine
-            if cause:
+            if cause and not part.cause:
                 texts = sorted({text for text in part.verdicts if text not in self._good})
                 part.leave_out(cause, ", ".join(map(repr, texts)))
 

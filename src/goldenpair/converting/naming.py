@@ -8,7 +8,7 @@ from typing import NamedTuple
 SIDES = ("TOP", "BOT")
 _GOLDEN = "golden"
 _BOARD_FILE = re.compile(r"[^_]+_(?P<design>.+)[_~](?P<side>TOP|BOT)_(?P<board>[^_]+)", re.IGNORECASE)
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
+_LONGEST_EXTENSION = 5
 _WHOLE_NUMBER = re.compile(r"\d+\.0")
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
@@ -66,7 +66,7 @@ def picture_of(image_name: str, light: str) -> Picture | None:
     no suffix.
     """
     stem, dot, end = image_name.rpartition(".")
-    if not _EXTENSION.fullmatch(dot + end) or "/" in stem or "\\" in stem:
+    if not (end.isalnum() and len(end) <= _LONGEST_EXTENSION) or "/" in stem or "\\" in stem:
         return None
     if not light:
         return Picture(stem, "", dot + end) if stem else None

@@ -64,7 +64,8 @@ class SplitCount:
 class ConvertResult:
     """`tables` are the files by split, in `folder`; `report` says what was left out and what to look at.
 
-    `parts` are all components that were asked for: those of the `splits` and those that were left out.
+    `parts` are all components that were asked for: those of the `splits` and those that were left out, of which
+    `defects_left_out` are known to be defects.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class ConvertResult:
     image_ext: str
     inputs: tuple[InputTable, ...]
     parts: int
+    defects_left_out: int
     report: AuditReport
 
     @property
@@ -90,7 +92,9 @@ class ConvertResult:
 
     def table(self) -> Table:
         """The counts for a terminal."""
-        table = Table(title=f"{self.parts:,} parts, {self.left_out:,} left out", title_justify="left", box=SIMPLE)
+        defects = f" ({self.defects_left_out:,} of them defects)" if self.left_out else ""
+        title = f"{self.parts:,} parts, {self.left_out:,} left out{defects}"
+        table = Table(title=title, title_justify="left", box=SIMPLE)
         for column in ("table", "parts", "PASS", "defects", "boards", "projects"):
             table.add_column(column, justify="left" if column == "table" else "right")
         for split, count in self.splits.items():
@@ -111,7 +115,7 @@ def write_tables(folder: Path, by_split: Mapping[str, Sequence[Part]], kept: Ite
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*_TAO, *columns])
             writer.writerows(_row(part, columns) for part in parts)
-        defects = sum(part.label != PASS for part in parts)
+        defects = sum(part.is_defect for part in parts)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         written[split] = AuditedTable(split, str(path), digest, "", len(parts), defects, (*_TAO, *columns))
     for split in set(FILES) - set(by_split):
@@ -156,6 +160,7 @@ def write_report(result: ConvertResult, options: DatasetConvert, reasons: Mappin
         "rows": sum(one.rows for one in result.inputs if one.split != "golden"),
         "parts": result.parts,
         "left_out": dict(reasons),
+        "defects_left_out": result.defects_left_out,
         "lights": list(result.lights),
         "image_ext": result.image_ext,
         "splits": {split: {"parts": count.parts, **asdict(count)} for split, count in result.splits.items()},

@@ -17,7 +17,7 @@ from goldenpair.converting.naming import (
     sample_folder,
     side_of,
 )
-from goldenpair.data.table import PairTable, read_table
+from goldenpair.data.table import PASS, PairTable, read_table
 from goldenpair.errors import TableError
 
 KEPT = {
@@ -108,6 +108,11 @@ class Part:
     @property
     def key(self) -> tuple[str, ...]:
         return (self.design, self.board, self.side, self.comp_name, self.panel, self.folder)
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether its label is that of a defect."""
+        return self.label not in ("", PASS)
 
     def leave_out(self, cause: str, detail: str = "") -> None:
         self.cause, self.detail = cause, detail
