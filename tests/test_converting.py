@@ -112,7 +112,7 @@ def test_production_columns_are_kept_under_the_names_that_reports_know(export):
     assert result.report.notes == ("Columns that are not kept: operator",)
     table = read_table(export.out / "train_combined.csv", export.root)
     assert boards_of(table.cells) == ([board for board in TRAIN for _ in COMPONENTS], "column board")
-    scored = with_scores(table, "siamese_score", np.full(len(table), 0.5, np.float32))
+    scored = with_scores("t.csv", table.cells, np.full(len(table), 0.5, np.float32))
     assert component_types(scored) == ("component_type", table.cells["component_type"])
 
 
@@ -316,7 +316,7 @@ def test_no_table_of_goldens_for_a_side(export):
 
 
 def test_a_table_of_goldens_in_another_writing(export):
-    export.goldens = {"p_top": export.goldens["PTOP"]}
+    export.goldens = {"p_top": export.goldens["PTOP"], "._PTOP": [{"CompName": "hidden"}]}
     assert converted(export).left_out == 0
 
 
@@ -532,12 +532,13 @@ def test_the_other_network_says_so(export, capsys):
     assert "visual_changenet has no dataset_convert" in capsys.readouterr().err
 
 
-def test_taos_console_command(export):
+def test_taos_console_command_needs_no_torch(export):
     export.write()
     words = [ACTION, "-e", str(spec_file(export)), *export.overrides()]
-    program = f"import sys; from goldenpair import cli; sys.argv[1:] = {words!r}; sys.exit(cli.optical_inspection())"
+    program = f"import sys; from goldenpair import cli; sys.argv[1:] = {words!r}; code = cli.optical_inspection()"
+    program += "; print(code, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1:] == ["0 False"], done.stderr
     assert len(export.table("train")) == 9
 
 
@@ -583,11 +584,3 @@ def test_options_without_effect_are_told(export, caplog):
         write_table(export.root / "export" / name / "x.csv", [])
     converted(export, DIVIDED[-1])
     assert "train_pcb_dataset_dir is accepted and has no effect" in caplog.text
-
-
-def test_it_needs_no_torch(export):
-    export.write()
-    words = [OI, ACTION, "-e", str(spec_file(export)), *export.overrides()]
-    program = f"import sys; from goldenpair import cli; cli.main({words!r}); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"

@@ -206,8 +206,8 @@ def images(tmp_path):
 
 def test_pictures_that_are_there(images):
     parts, steps = [part(golden="golden") for _ in range(3)], []
-    need_pictures(parts, images, ["A", "B"], steps.append)
-    assert not any(one.cause for one in parts) and steps == [1, 1]
+    need_pictures(parts, images, ["A", "B"], lambda *step: steps.append(step))
+    assert not any(one.cause for one in parts) and steps == [(1, 2), (2, 2)]
 
 
 def test_pictures_that_are_not_there(images):
@@ -217,7 +217,7 @@ def test_pictures_that_are_not_there(images):
         part(golden="none"),
         part(golden="golden", cause="light_missing"),
     ]
-    need_pictures(parts, images, ["A", "B"], lambda done: None)
+    need_pictures(parts, images, ["A", "B"], lambda done, total: None)
     assert [one.cause for one in parts] == [
         "picture_missing",
         "picture_missing",
@@ -234,7 +234,7 @@ def test_pictures_that_are_not_there(images):
 def test_one_light_that_is_not_there(images):
     (images / "P/cap/R1@1_B.jpg").unlink()
     parts = [part(golden="golden")]
-    need_pictures(parts, images, ["A", "B"], lambda done: None)
+    need_pictures(parts, images, ["A", "B"], lambda done, total: None)
     assert parts[0].detail == os.path.join(images, "P/cap", "R1@1_B.jpg") + "  (there is R1@1_A.jpg)"
 
 
@@ -242,7 +242,7 @@ def test_lights_without_a_name_have_no_suffix(images):
     (images / "P/cap/R1@1.jpg").touch()
     (images / "golden/R1@1.jpg").touch()
     parts = [part(golden="golden", lights=("",)), part(golden="golden", lights=("",), object_name="R2")]
-    need_pictures(parts, images, [""], lambda done: None)
+    need_pictures(parts, images, [""], lambda done, total: None)
     assert [one.cause for one in parts] == ["", "golden_picture_missing"] or parts[1].cause == "picture_missing"
 
 

@@ -38,6 +38,7 @@ def test_names_of_board_files(stem, expected):
         ("L1_P_TOP_B_1", True),
         ("L1_P~TOP_B_1_2024", True),
         ("l1_p_top_b_1", True),
+        ("P_TOP_B_1", True),
         ("L1_P_BOT_B_1", False),
         ("L1_Q_TOP_B_1", False),
         ("L1_P_TOP_B_2", False),

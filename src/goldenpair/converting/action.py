@@ -31,7 +31,7 @@ from goldenpair.converting.outcome import (
     write_report,
     write_tables,
 )
-from goldenpair.converting.places import Places, find_places
+from goldenpair.converting.places import Places, files_in, find_places
 from goldenpair.converting.raw_tables import BoardTable, GoldenTable, Part, read_board, read_goldens
 from goldenpair.data.faults import EXAMPLES, AuditReport, Fault
 from goldenpair.data.table import PASS
@@ -163,7 +163,7 @@ def _asked_for(table: BoardTable, wish: DatasetConvert, others: Counter[str]) ->
 
 
 def _read_goldens(read: _Read, folder: Path) -> None:
-    there = {path.name: path for path in folder.iterdir()}
+    there = {path.name: path for path in files_in(folder)}
     twice, odd, broken = [], [], []
     for design, side in sorted({(part.design, part.side) for part in read.parts if not part.cause}):
         wanted = f"{design}{side}.csv"
@@ -205,9 +205,8 @@ def _judge(read: _Read, wish: DatasetConvert, images: Path | None) -> Sequence[s
     give_goldens(parts, read.goldens)
     keep_apart(parts)
     if images:
-        folders = len({folder for part in parts if not part.cause for folder in (part.folder, part.golden)})
         with progress_bar("Looking for pictures") as progress:
-            need_pictures(parts, images, lights, lambda done: progress(done, folders))
+            need_pictures(parts, images, lights, progress)
     extensions = Counter(part.extension for part in parts if not part.cause)
     if len(extensions) > 1:
         told = [f"{extension}: {count} parts" for extension, count in extensions.most_common()]

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from goldenpair.converting.naming import bare
@@ -10,6 +10,7 @@ from goldenpair.converting.raw_tables import GoldenTable, Part
 from goldenpair.data.goldens import listed
 from goldenpair.data.labels import near_pass, no_value, sounds_good
 from goldenpair.data.table import PASS
+from goldenpair.progress import Progress
 
 LEFT_OUT = {
     "cell_empty": "a cell that names the part is empty",
@@ -143,7 +144,7 @@ def keep_apart(parts: Iterable[Part]) -> None:
                 part.leave_out("row_again", f"as in {first.file}")
 
 
-def need_pictures(parts: Sequence[Part], images_dir: Path, lights: Sequence[str], step: Callable[[int], None]) -> None:
+def need_pictures(parts: Sequence[Part], images_dir: Path, lights: Sequence[str], progress: Progress) -> None:
     """Leave out parts without one of their pictures or their golden's; each folder is listed once."""
     suffixes = [f"_{light}" if light else "" for light in lights]
     sought: dict[str, list[tuple[Part, str]]] = defaultdict(list)
@@ -152,7 +153,7 @@ def need_pictures(parts: Sequence[Part], images_dir: Path, lights: Sequence[str]
             sought[part.folder].append((part, "picture_missing"))
             sought[part.golden].append((part, "golden_picture_missing"))
     told = 0
-    for folder, needs in sorted(sought.items()):
+    for done, (folder, needs) in enumerate(sorted(sought.items())):
         place = os.path.join(images_dir, folder)
         there = set(listed(place))
         small = {leaf.lower() for leaf in there}
@@ -164,7 +165,7 @@ def need_pictures(parts: Sequence[Part], images_dir: Path, lights: Sequence[str]
                     hint = _instead(part.object_name, there) if told < _HINTS else ""
                     part.leave_out(cause, os.path.join(place, leaf) + hint)
                     told += 1
-        step(1)
+        progress(done + 1, len(sought))
 
 
 def _instead(name: str, there: set[str]) -> str:

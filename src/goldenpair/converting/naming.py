@@ -30,7 +30,7 @@ def board_file(stem: str) -> BoardFile | None:
 
 def names_board(stem: str, design: str, side: str, board: str) -> bool:
     """Whether a file's name is that of this board, whatever `_` are in project and board."""
-    name = stem.casefold()
+    name = f"_{stem}".casefold()
     return any(f"_{design}{sign}{side}_{board}".casefold() in name for sign in "_~")
 
 

@@ -1,6 +1,5 @@
 """Where the files of an export are: its folders, found from what the spec says, and the tables in them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def _folder(root: str, given: str | None, option: str, faults: list[Fault]) -> P
 
 
 def _tables(folder: Path, split: str, faults: list[Fault]) -> list[Path]:
-    files = sorted(_files(folder), key=lambda path: path.name)
+    files = files_in(folder)
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     others = [str(path) for path in files if path not in set(tables)]
     what = "file that is no CSV, left alone"
@@ -71,8 +70,10 @@ def _tables(folder: Path, split: str, faults: list[Fault]) -> list[Path]:
     return tables
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and not path.name.startswith(_UNSEEN))
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder by their names, without hidden ones."""
+    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(_UNSEEN)]
+    return sorted(files, key=lambda path: path.name)
 
 
 def _images(root: str, wish: DatasetConvert, faults: list[Fault], notes: list[str]) -> Path | None:

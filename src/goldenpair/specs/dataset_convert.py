@@ -65,13 +65,6 @@ class DatasetConvert(Section):
         not_in_tao=True,
     )  # fmt: skip
 
-    @field_validator("bot_top")
-    @classmethod
-    def _a_side(cls, side: str | None) -> str | None:
-        if side not in _EVERYTHING and side.strip().upper() not in ("ALL", "TOP", "BOT"):
-            raise ValueError(f"{side!r} is no side; it must be all, TOP or BOT")
-        return side
-
     @field_validator("pass_texts")
     @classmethod
     def _texts(cls, texts: list[str]) -> list[str]:
@@ -87,12 +80,12 @@ class DatasetConvert(Section):
 
     @property
     def side(self) -> str | None:
-        """The only side that is asked for, TOP or BOT; None for both."""
+        """The only side that is asked for; None for both."""
         name = (self.bot_top or "").strip()
         return None if name.lower() in _EVERYTHING else name.upper()
 
     def problems(self) -> list[str]:
-        """What is missing, one sentence each."""
+        """What is missing or no side, one sentence each."""
         needed = {
             "data_convert_output_dir": "the folder of the tables to write",
             "golden_csv_dir": "the folder of the goldens' tables",
@@ -102,7 +95,10 @@ class DatasetConvert(Section):
         else:
             needed["train_pcb_dataset_dir"] = "the training boards; or give split and all_pcb_dataset_dir"
             needed["val_pcb_dataset_dir"] = "the validation boards; or give split and all_pcb_dataset_dir"
-        return [f"{_AT}.{name}: {_AT} needs it ({what})" for name, what in needed.items() if not getattr(self, name)]
+        found = [f"{_AT}.{name}: {_AT} needs it ({what})" for name, what in needed.items() if not getattr(self, name)]
+        if self.side not in (None, "TOP", "BOT"):
+            found.append(f"{_AT}.bot_top: {self.bot_top!r} is no side; it must be all, TOP or BOT")
+        return found
 
     def idle(self) -> dict[str, str]:
         """Options that do nothing as the others are set, as path -> reason."""
