@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -584,3 +586,12 @@ def test_options_without_effect_are_told(export, caplog):
         write_table(export.root / "export" / name / "x.csv", [])
     converted(export, DIVIDED[-1])
     assert "train_pcb_dataset_dir is accepted and has no effect" in caplog.text
+
+
+def test_every_code_is_explained():
+    root = Path(__file__).parent.parent
+    text = "".join(path.read_text() for path in (root / "src/goldenpair/converting").glob("*.py"))
+    codes = set(re.findall(r'lines_fault\(\s*"(\w+)"', text)) | set(LEFT_OUT)
+    assert set(re.findall(r'leave_out\(\s*"(\w+)"', text)) <= set(LEFT_OUT) and len(codes) > 20
+    page = (root / "docs/optical_inspection.md").read_text().split("\n## dataset_convert\n")[1].split("\n## ")[0]
+    assert not {code for code in codes if f"`{code}`" not in page}

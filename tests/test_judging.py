@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from goldenpair.converting.judging import (
-    LEFT_OUT,
     Verdicts,
     boards_in_two,
     common_lights,
@@ -268,8 +267,3 @@ def test_numbers_that_two_projects_use():
 )
 def test_a_golden_table_in_another_writing(there, found):
     assert same_name("PTOP.csv", there) == found
-
-
-def test_every_reason_has_a_sentence():
-    causes = {"golden_missing", "light_missing", "verdict_missing", "pictures_shared", "row_again", "picture_missing"}
-    assert causes <= set(LEFT_OUT)
