@@ -27,7 +27,7 @@ LAYERS = [
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
-    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"},
+    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"} | {"converting"},
     {"actions", "commands", "policy_command"},
     {"closed_pipes", "cli", "demo"},
     {"__main__"},
@@ -38,6 +38,7 @@ LOOPS = {("cli", "demo")}
 PUBLIC = [
     "AuditReport",
     "CheckpointError",
+    "ConvertResult",
     "DataError",
     "EvaluateResult",
     "ExportResult",
@@ -52,6 +53,7 @@ PUBLIC = [
     "Verdict",
     "__version__",
     "audit",
+    "dataset_convert",
     "default_spec",
     "evaluate",
     "export",
@@ -237,10 +239,10 @@ def test_the_command_line_runs_the_networks_that_have_a_task(network):
 
 def test_the_command_line_offers_the_actions_there_are():
     verbs = set(cli.ACTIONS) - {"default_specs"}
-    assert verbs == {"train", "evaluate", "inference", "export"}
+    assert verbs == {"train", "evaluate", "inference", "export", "dataset_convert"}
     assert all(callable(getattr(actions, verb)) for verb in verbs)
-    for kind in SPECS.values():
-        assert verbs <= set(kind.model_fields)  # each has a section with its results_dir
+    sections = [verbs & set(kind.model_fields) for kind in SPECS.values()]  # each has one with its results_dir
+    assert sections == [verbs, verbs - {"dataset_convert"}]  # as in TAO
 
 
 def test_every_network_has_a_console_command():

@@ -211,6 +211,14 @@ OURS = {
     "train.early_stopping.mode": None,
     "train.early_stopping.patience": 5,
     "train.early_stopping.min_delta": 0.0,
+    **{
+        f"dataset_convert.{name}": None
+        for name in ("test_pcb_dataset_dir", "split", "lights", "images_dir", "results_dir")
+    },
+    "dataset_convert.pass_texts": ["PASS"],
+    "dataset_convert.missing_verdict": "leave_out",
+    "dataset_convert.check_pictures": True,
+    "dataset_convert.overwrite": False,
     "gen_trt_engine.input_channel": None,  # of older TAO
     "gen_trt_engine.input_height": None,
     "gen_trt_engine.input_width": None,

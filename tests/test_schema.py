@@ -14,7 +14,7 @@ from test_optical_inspection import SAMPLE
 
 OI = "optical_inspection"
 ACTIONS = ["train", "evaluate", "inference"]
-NOT_OFFERED = ("dataset_convert", "gen_trt_engine", "quantize")
+NOT_OFFERED = ("gen_trt_engine", "quantize")
 SPLITS = {
     "train": ["train_dataset", "validation_dataset"],
     "evaluate": ["test_dataset"],

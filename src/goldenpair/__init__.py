@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AuditReport": "data.faults",
     "CheckpointError": "errors",
+    "ConvertResult": "converting.outcome",
     "DataError": "errors",
     "SpecError": "errors",
     "EvaluateResult": "actions",
@@ -28,6 +29,7 @@ _HOMES = {
     "TrainResult": "actions",
     "Verdict": "inspection",
     "audit": "actions",
+    "dataset_convert": "converting.action",
     "default_spec": "specs.load",
     "evaluate": "actions",
     "export": "actions",
@@ -39,6 +41,7 @@ _HOMES = {
 __all__ = [
     "AuditReport",
     "CheckpointError",
+    "ConvertResult",
     "DataError",
     "EvaluateResult",
     "ExportResult",
@@ -53,6 +56,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "audit",
+    "dataset_convert",
     "default_spec",
     "evaluate",
     "export",
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
         inference,
         train,
     )
+    from goldenpair.converting.action import dataset_convert
+    from goldenpair.converting.outcome import ConvertResult
     from goldenpair.data.faults import AuditReport
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict

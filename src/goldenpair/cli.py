@@ -31,6 +31,7 @@ ACTIONS = {
     "evaluate": "score test_dataset and measure capture, escapes and false calls",
     "inference": "give every row of infer_dataset a verdict",
     "export": "write a checkpoint as ONNX, with proof that the scores stay the same",
+    "dataset_convert": "make tables of the export of an AOI machine (optical_inspection)",
     "default_specs": "write all defaults, to results_dir=FOLDER or to the terminal",
 }
 _SIMULATE = "boards, parts_per_board, size, defect_share, lights, image_ext, seed; see docs/simulate_spec.md"
@@ -154,6 +155,8 @@ def _network(given: argparse.Namespace, console: "Console") -> None:
     spec = load_spec(given.command, given.spec, given.overrides, given.action)
     actions = import_module("goldenpair.actions")
     result = getattr(actions, given.action)(spec)
+    if given.action == "dataset_convert":
+        console.print(result.table())
     if given.action == "evaluate":
         from goldenpair.report import cutoff_table, kpi_table, pixel_table, target_table, verdict_table
 

@@ -14,6 +14,7 @@ from goldenpair.data.audit_goldens import GoldenFolders
 from goldenpair.data.audit_masks import with_labels
 from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
+from goldenpair.data.labels import near_pass, no_value, sounds_good
 from goldenpair.data.lists import read_split
 from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable
 from goldenpair.errors import TableError
@@ -23,8 +24,6 @@ from goldenpair.specs.segment import ListFiles
 
 UNLABELLED = "infer_dataset"
 """The split that needs no labels, and where a missing picture costs its row the verdict, not the run."""
-_SOUNDS_GOOD = {"PASSED", "PAS", "PASSS", "OK", "GOOD"}
-_STANDS_FOR_NOTHING = {"NAN", "N/A", "#N/A", "NA", "<NA>", "NONE", "NULL"}
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
 
@@ -125,9 +124,9 @@ def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
     labels = table.cells["label"]
     kinds = set(labels) - {PASS}
     blank = {label for label in kinds if not label.strip()}
-    near = {label for label in kinds if _NOT_LETTERS.sub("", label).upper() == PASS}
-    good = {label for label in kinds if label.strip().upper() in _SOUNDS_GOOD}
-    nothing = {label for label in kinds if label.strip().upper() in _STANDS_FOR_NOTHING}
+    near = {label for label in kinds if near_pass(label)}
+    good = {label for label in kinds if sounds_good(label)}
+    nothing = {label for label in kinds if no_value(label)} - blank
     padded = {label for label in kinds - blank - near - good - nothing if label != label.strip()}
     sentences = {
         "label_empty": (blank, "label is empty", True),

@@ -24,6 +24,7 @@ PASS = "PASS"
 PATH_COLUMNS = ("input_path", "golden_path", "object_name")
 _WANTED = "input_path, golden_path, label, object_name"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_AT_ONCE = 4096
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -175,6 +176,7 @@ class _Block:
         self.lines = array("q")
         self._columns: list[list[str]] = [[] for _ in header]
         self._known: dict[str, str] = {}  # a text that stands in a million cells is kept once
+        self._waiting: list[list[str]] = []  # many rows at once become columns faster than one
         self._uneven = _Uneven()
 
     def add(self, line: int, row: list[str]) -> None:
@@ -182,14 +184,21 @@ class _Block:
             self._uneven.add(line, row)
             return
         self.lines.append(line)
-        known = self._known
-        for column, cell in zip(self._columns, row, strict=True):
-            column.append(known.setdefault(cell, cell))
+        self._waiting.append(row)
+        if len(self._waiting) == _AT_ONCE:
+            self._move()
+
+    def _move(self) -> None:
+        columns = zip(*self._waiting, strict=True)
+        for column, cells in zip(self._columns, columns, strict=False):  # of no rows there are no columns
+            column.extend(map(self._known.setdefault, cells, cells))
+        self._waiting.clear()
 
     def table(self, path: Path, images_dir: Path, problems: Sequence[str] = ()) -> PairTable:
         found = [*_header_problems(self.header, self._of_pairs), *self._uneven.problems(len(self.header)), *problems]
         if found:
             raise TableError(path, found)
+        self._move()
         return PairTable(str(path), images_dir, dict(zip(self.header, self._columns, strict=True)), self.lines)
 
 

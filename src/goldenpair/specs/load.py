@@ -28,10 +28,16 @@ SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalIn
 S = TypeVar("S", bound=Section)
 
 
-def spec_class(network: str) -> type[NetworkSpec]:
+def spec_class(network: str, action: str | None = None) -> type[NetworkSpec]:
+    """The spec of a network, SpecError if there is none, or if it has no section for the action."""
     if network not in SPECS:
         raise SpecError("the command", [f"{network!r} is no network; there is {', '.join(SPECS)}"])
-    return SPECS[network]
+    kind = SPECS[network]
+    if action is not None and action not in kind.model_fields:
+        having = [name for name, other in SPECS.items() if action in other.model_fields]
+        advice = f"; use that of {having[0]}: its tables are the same for both" if having else ""
+        raise SpecError("the command", [f"{network} has no {action}, here or in TAO{advice}"])
+    return kind
 
 
 def default_spec(network: str, overrides: Sequence[str] = ()) -> NetworkSpec:
@@ -53,7 +59,7 @@ def load_spec(
 
     Raises SpecError that lists every mistake with its path, its value and what is allowed.
     """
-    return _checked(spec_class(network), source, overrides, action)
+    return _checked(spec_class(network, action), source, overrides, action)
 
 
 def load_section(kind: type[S], overrides: Sequence[str]) -> S:

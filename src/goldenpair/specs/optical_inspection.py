@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from goldenpair.specs.common import Dataset, NetworkSpec, TrainCommon
+from goldenpair.specs.dataset_convert import DatasetConvert
 from goldenpair.specs.deploy import GenTrtEngine
 from goldenpair.specs.fields import Section, option, section
 from goldenpair.specs.scoring import EvaluateCommon, ScoringCommon
@@ -48,17 +49,6 @@ class Inference(ScoringCommon):
     batch_size: int = option(1, "Batch size", ge=-1, no_effect="as in TAO, dataset.batch_size counts")
 
 
-class DatasetConvert(Section):
-    root_dataset_dir: str | None = option(None, "Root folder")
-    data_convert_output_dir: str | None = option(None, "Folder of the two tables")
-    train_pcb_dataset_dir: str | None = option(None, "Folder of the training boards' tables")
-    val_pcb_dataset_dir: str | None = option(None, "Folder of the validation boards' tables")
-    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables")
-    golden_csv_dir: str | None = option(None, "Folder of the goldens' tables")
-    project_name: str | None = option(None, "One project, or all")
-    bot_top: str | None = option(None, "TOP, BOT or all")
-
-
 class OpticalInspectionSpec(NetworkSpec):
     """SiameseOI: two pictures, one network, a distance."""
 
@@ -70,7 +60,9 @@ class OpticalInspectionSpec(NetworkSpec):
     train: Train = section(Train, "Training")
     evaluate: Evaluate = section(Evaluate, "Evaluation", needed_by=("evaluate",))
     inference: Inference = section(Inference, "Inference", needed_by=("inference",))
-    dataset_convert: DatasetConvert = section(DatasetConvert, "Conversion of a factory's tables (not offered yet)")
+    dataset_convert: DatasetConvert = section(
+        DatasetConvert, "Tables of pairs from the export of an AOI machine", needed_by=("dataset_convert",)
+    )
     gen_trt_engine: GenTrtEngine = section(GenTrtEngine, "Building a TensorRT engine (not offered yet)")
 
     @property
@@ -85,11 +77,14 @@ class OpticalInspectionSpec(NetworkSpec):
     def pairs_path(self) -> str:
         return "dataset"
 
+    def problems(self, action: str) -> list[str]:
+        # a conversion reads neither pictures nor a model: it makes the tables that the rest is for
+        return self.dataset_convert.problems() if action == "dataset_convert" else super().problems(action)
+
     def idle(self) -> dict[str, str]:
         unread = self.train.optim.changed("momentum", "weight_decay") if self.train.optim.type == "Adam" else []
-        return self.dataset.idle(self.pairs_path) | {
-            f"train.optim.{name}": "Adam here does not use it" for name in unread
-        }
+        of_sections = self.dataset.idle(self.pairs_path) | self.dataset_convert.idle()
+        return of_sections | {f"train.optim.{name}": "Adam here does not use it" for name in unread}
 
     @property
     def margin(self) -> tuple[float, str]:

@@ -16,7 +16,8 @@ from goldenpair.specs.simulate import SimulateSpec
 
 SIMULATE = "simulate"
 ACTIONS = ("train", "evaluate", "inference", "export")
-_NOT_OFFERED = ("dataset_convert", "gen_trt_engine", "quantize")
+CONVERT = "dataset_convert"
+_NOT_OFFERED = ("gen_trt_engine", "quantize")
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"),
 )  # fmt: skip
@@ -28,7 +29,7 @@ def template(network: str, action: str | None = None, task: str | None = None) -
     Of a network with several tasks it is for one of them, and leaves out the sections of the others. Raises SpecError
     for a task that the network does not have.
     """
-    kind = spec_class(network)
+    kind = spec_class(network, action)
     field = kind.model_fields.get("task")
     tasks = [one for one in choices(field.annotation) if one] if field else []
     if task is not None and task not in tasks:
@@ -53,7 +54,7 @@ def json_schema(network: str, action: str | None = None) -> dict[str, Any]:
 
     `x-goldenpair` holds what JSON schema has no word for: popular, automl, start, no_effect and so on.
     """
-    kind = spec_class(network)
+    kind = spec_class(network, action)
     schema = kind.model_json_schema()
     for owner in (kind, *_sections(kind)):
         node = schema if owner is kind else schema["$defs"][owner.__name__]
@@ -87,7 +88,9 @@ def _reads(name: str, action: str | None) -> bool:
         return False
     if name == "wandb":
         return action == "train"
-    return action is None or name not in ACTIONS or name == action
+    if action == CONVERT:
+        return name in (CONVERT, "results_dir")
+    return action is None or name not in (*ACTIONS, CONVERT) or name == action
 
 
 def _lines(kind: type[Section], indent: str, action: str | None, others: set[str]) -> Iterator[str]:

@@ -34,7 +34,7 @@ def tao_schema(network: str, action: str | None = None) -> Tree:
 
     As TAO does it, every action's schema also holds `train` and `quantize`.
     """
-    kind = spec_class(network)
+    kind = spec_class(network, action)
     fields = {key: field for key, field in _of_tao(kind) if _kept(key, action)}
     paths = [(path, field) for key, field in fields.items() for path, field in _paths(key, field)]
     return {

@@ -1,0 +1,1 @@
+"""From the raw export of an AOI machine to tables of pairs."""
