@@ -22,7 +22,7 @@ PACKAGE = ROOT / "src" / "goldenpair"
 LAYERS = [
     {"errors", "progress", "arguments"},
     {"specs"},
-    {"run", "stopping", "data", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
+    {"run", "stopping", "data", "simulation", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
     {"quality"},
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
