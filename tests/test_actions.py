@@ -110,7 +110,7 @@ def test_a_broken_golden_costs_every_row_that_shares_it(spec_of, boards_copy):
 
 
 def test_when_nothing_can_be_scored_the_run_fails(spec_of, boards_copy):
-    for path in boards_copy.images_dir.glob("golden/*"):
+    for path in boards_copy.images_dir.glob("golden/*/*/*"):
         path.write_bytes(b"no picture")
     with pytest.raises(RunError, match="none of the"):
         inference(spec_of("inference", f"dataset.infer_dataset.images_dir={boards_copy.images_dir}"))
