@@ -1,24 +1,32 @@
 """Pictures of a surface: what the lights make of it, and what the camera makes of that."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.simulation.lights import LIGHTS
+from goldenpair.simulation.canvas import Array
+from goldenpair.simulation.lights import BANDS, LIGHTS, ROUGHS, slope_index, tables
 from goldenpair.simulation.parts import RGB
 from goldenpair.simulation.surface import FINE, Surface
 from goldenpair.specs.simulate import Light
+
+_GLOSS = np.float32(0.045)
+"""How much a clear surface mirrors of what falls on it."""
+_CELL = 8
+"""Shadows are found on a grid of this many points."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """A camera on one board. `gains` has exposure and white balance as factors of red, green and blue for each of
-    LIGHTS; `blur` is its focus in pixels, `noise` how strong noise is (1 is usual), `seed` where the noise starts."""
+    LIGHTS; `blur` is its focus (0 is sharp, 1 is poor), `noise` how strong noise is (1 is usual)."""
 
     gains: tuple[RGB, ...] = ((1.0, 1.0, 1.0),) * len(LIGHTS)
-    blur: float = 0.5
+    blur: float = 0.4
     noise: float = 0.0
     quality: int = 92
     """JPEG quality of the pictures."""
@@ -29,7 +37,7 @@ def camera(rng: np.random.Generator) -> Camera:
     gains = rng.uniform(0.94, 1.06, (len(LIGHTS), 1)) * rng.uniform(0.98, 1.02, (len(LIGHTS), 3))
     return Camera(
         gains=tuple((red, green, blue) for red, green, blue in gains.tolist()),
-        blur=float(rng.uniform(0.35, 0.65)),
+        blur=float(rng.uniform(0.25, 0.6)),
         noise=float(rng.uniform(0.8, 1.2)),
         quality=int(rng.integers(86, 96)),
     )
@@ -39,6 +47,117 @@ def photograph(
     seen: Surface, lights: Sequence[Light], by: Camera, rng: np.random.Generator | None = None
 ) -> NDArray[np.uint8]:
     """Pictures [lights, rows, columns, 3]. `rng` draws the noise; without it there is none."""
-    small = seen.material[:3, ::FINE, ::FINE].transpose(1, 2, 0)
-    picture = np.clip(255 * small, 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(picture, (len(lights), *picture.shape)))
+    rows, columns = seen.height.shape[0] // FINE, seen.height.shape[1] // FINE
+    slope, both = _indices(seen)
+    blocked = _horizon(seen)
+    metal = seen.material[3]
+    matt_share, mirror_share = 1 - metal, metal * 1
+    pictures = np.empty((len(lights), rows, columns, 3), np.uint8)
+    for index, light in enumerate(lights):
+        matt, mirror = tables()[light]
+        gains = by.gains[LIGHTS.index(light)]
+        for channel in range(3):
+            if channel < len(matt):
+                clear = _clear(blocked, light, channel, seen.height.shape)
+                spread = matt[channel].take(slope) * matt_share * clear
+                shine = mirror[channel].take(both)
+                bright = spread + shine * mirror_share
+                gloss = _GLOSS * matt_share * shine
+            picture = _small(seen.material[channel] * bright + gloss)
+            picture = _blurred(picture, by.blur) * np.float32(gains[channel])
+            if rng is not None and by.noise:
+                picture = _noisy(picture, by.noise, rng)
+            pictures[index, :, :, channel] = _developed(picture)
+    return pictures
+
+
+def _indices(seen: Surface) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Where in the lights' tables each point is: by slope, and by slope and roughness."""
+    height = seen.height
+    scale = np.float32(0.5 / seen.step)
+    down, across = np.empty_like(height), np.empty_like(height)
+    down[1:-1] = (height[2:] - height[:-2]) * scale
+    across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * scale
+    down[[0, -1]], across[:, [0, -1]] = down[[1, -2]], across[:, [1, -2]]
+    down += np.float32(seen.tilt[1])
+    across += np.float32(seen.tilt[0])
+    gradient = np.sqrt(down * down + across * across)
+    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.int32)
+    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.int32)
+    return slope, slope * ROUGHS + rough
+
+
+def _horizon(seen: Surface) -> Array:
+    """How high what stands around rises, as gradients in eight directions on a coarse grid: [8, rows, columns]."""
+    rows, columns = (-(-size // _CELL) for size in seen.height.shape)
+    padded = np.pad(
+        seen.height, ((0, rows * _CELL - seen.height.shape[0]), (0, columns * _CELL - seen.height.shape[1])), "edge"
+    )
+    coarse = padded.reshape(rows, _CELL, columns, _CELL).mean((1, 3))
+    far = 8
+    around = np.pad(coarse, far, "edge")
+    found = np.zeros((8, rows, columns), np.float32)
+    for index in range(8):
+        turn = index * math.pi / 4
+        for distance in (1, 2, 4, 8):
+            dy, dx = round(distance * math.sin(turn)), round(distance * math.cos(turn))
+            there = around[far + dy : far + dy + rows, far + dx : far + dx + columns]
+            run = np.float32(1 / (math.hypot(dy, dx) * _CELL * seen.step))
+            np.maximum(found[index], (there - coarse) * run, out=found[index])
+    return found
+
+
+def _clear(blocked: Array, light: Light, channel: int, shape: tuple[int, ...]) -> Array:
+    """Share of a band that reaches each point past what stands around it."""
+    band = BANDS[light][channel]
+    high, low = (1 / math.tan(math.radians(max(angle, 3.0))) for angle in (band.start, band.end))
+    coarse = np.clip((np.float32(high) - blocked) * np.float32(1 / (high - low)), 0, 1).mean(0)
+    rows = _stretched(np.float32(0.12) + np.float32(0.88) * coarse)
+    return _stretched(rows.T).T[: shape[0], : shape[1]]
+
+
+def _stretched(coarse: Array) -> Array:
+    """_CELL times as many rows, straight lines between the middles of the coarse ones."""
+    above = np.concatenate([coarse[:1], coarse[:-1]])
+    below = np.concatenate([coarse[1:], coarse[-1:]])
+    out = np.empty((coarse.shape[0], _CELL, coarse.shape[1]), np.float32)
+    for row in range(_CELL):
+        at = (row + 0.5) / _CELL - 0.5
+        other = below if at > 0 else above
+        out[:, row] = coarse + np.float32(abs(at)) * (other - coarse)
+    return out.reshape(-1, coarse.shape[1])
+
+
+def _small(fine: Array) -> Array:
+    """One value for each pixel. Sensors clip, but only after the lens has mixed."""
+    down = fine[::FINE] + fine[1::FINE]
+    found: Array = (down[:, ::FINE] + down[:, 1::FINE]) * np.float32(0.25)
+    return found
+
+
+def _blurred(picture: Array, blur: float) -> Array:
+    side = np.float32(0.22 * blur)
+    padded = np.pad(picture, 1, "edge")
+    rows = padded[1:-1] * (1 - 2 * side) + (padded[:-2] + padded[2:]) * side
+    found: Array = rows[:, 1:-1] * (1 - 2 * side) + (rows[:, :-2] + rows[:, 2:]) * side
+    return found
+
+
+def _noisy(picture: Array, noise: float, rng: np.random.Generator) -> Array:
+    """Shot noise grows with the root of the light; the sensor adds its own."""
+    strength = np.float32(0.0022 * noise) + np.float32(0.011 * noise) * np.sqrt(picture)
+    found: Array = picture + strength * rng.standard_normal(picture.shape, np.float32)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _curve() -> NDArray[np.uint8]:
+    """The camera's tone curve: gamma, with a shoulder towards white."""
+    light = np.linspace(0, 1.5, 4096)
+    bent = np.where(light < 0.8, light, 0.8 + 0.2 * (1 - np.exp(-(light - 0.8) / 0.2)))
+    return np.rint(255 * bent ** (1 / 1.6)).astype(np.uint8)
+
+
+def _developed(picture: Array) -> NDArray[np.uint8]:
+    at = np.clip(picture * np.float32(4095 / 1.5) + np.float32(0.5), 0, 4095).astype(np.int16)
+    return _curve().take(at)

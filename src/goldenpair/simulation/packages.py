@@ -161,7 +161,7 @@ def _header(pins: int) -> Package:
 def _library() -> tuple[Package, ...]:
     sizes = {"0402": (1.0, 0.5), "0603": (1.6, 0.8), "0805": (2.0, 1.25), "1206": (3.2, 1.6)}
     lower = {"0402": 0.35, "0603": 0.45, "0805": 0.5, "1206": 0.55}
-    higher = {"0402": 0.5, "0603": 0.8, "0805": 0.9, "1206": 1.2}
+    higher = {"0402": 0.42, "0603": 0.65, "0805": 0.85, "1206": 1.1}
     resistors = [_chip(f"R{n}", "resistor", "R", "chip", b, lower[n], (*_CHIP, "FACE_DOWN")) for n, b in sizes.items()]
     capacitors = [_chip(f"C{n}", "capacitor", "C", "chip", b, higher[n], _CHIP) for n, b in sizes.items()]
     gull: tuple[Label, ...] = (*_ANY, "LIFTED_LEAD", "FACE_DOWN", *_JOINT, *_DIRT)

@@ -1,6 +1,6 @@
 """Placed parts: where one is on the board, what state it is in, and how good ones vary from lot to lot."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -67,7 +67,7 @@ class Ball:
 class Stain:
     """Residue, dust or a fibre lying on board and part. `amount` is how much it covers (0 to 1)."""
 
-    kind: Literal["flux", "dust", "fibre"]
+    kind: Literal["flux", "dust", "fibre", "glue"]
     x: float
     y: float
     radius: float
@@ -85,8 +85,11 @@ class Crack:
 
 @dataclass(frozen=True)
 class PartState:
-    """One copy of a part. `package` is what is fitted, which is not always what the place asks for; `face` is what
-    the camera sees of it; `lean` is how far a chip stands up in degrees, positive where its right end is in the air.
+    """One copy of a part. `package` is what is fitted, which is not always what the place asks for.
+
+    `dx`, `dy` (mm) and `angle` (degrees, clockwise as seen) are off its place; `lean` is how far a chip stands up on
+    one end in degrees, positive where its right end is in the air; `roll` how far it lies on its side; `face_down` is
+    0 for a part that shows its top, else how much (up to 1) its underside differs from its top.
     """
 
     package: Package
@@ -99,12 +102,13 @@ class PartState:
     dy: float = 0.0
     angle: float = 0.0
     lean: float = 0.0
-    face: Literal["top", "side", "bottom"] = "top"
+    roll: float = 0.0
+    face_down: float = 0.0
     reversed: bool = False
     bridges: tuple[Bridge, ...] = ()
     balls: tuple[Ball, ...] = ()
     stains: tuple[Stain, ...] = ()
-    cracks: tuple[Crack, ...] = field(default=())
+    cracks: tuple[Crack, ...] = ()
 
 
 def part_lot(package: Package, rng: np.random.Generator) -> PartLot:
@@ -155,6 +159,4 @@ def value_of(package: Package, rng: np.random.Generator) -> tuple[str, ...]:
         return (f"{rng.integers(1, 10)}{rng.choice(list('ABCFKLP'))}",)
     if package.component_type == "electrolytic":
         return (f"{rng.choice([10, 22, 47])}", f"{rng.choice([16, 25, 35])}V")
-    if package.style == "wound":
-        return (f"{rng.choice([100, 220, 470])}",)
     return ()

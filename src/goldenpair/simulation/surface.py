@@ -1,23 +1,38 @@
 """The surface of a scene within a window: one height map and the materials."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from goldenpair.simulation.bodies import lay_chip, lay_led, lay_wound
+from goldenpair.simulation.canvas import Array, Material, Patch, from_line, grain, outside
+from goldenpair.simulation.housings import lay_balls, lay_can, lay_flat, lay_gull, lay_header
+from goldenpair.simulation.lettering import text_cover
+from goldenpair.simulation.packages import Rect
+from goldenpair.simulation.parts import PartState, Place
 from goldenpair.simulation.scene import Scene, Window
+from goldenpair.simulation.soil import lay_crack, lay_stain
+from goldenpair.simulation.solder import lay_ball, lay_bridge, lay_lands, lay_solder
 
-Array = NDArray[np.floating[Any]]
 FINE = 2
 """Points of a surface along each pixel of its picture, so that edges are smooth."""
+_BODIES = {
+    "chip": lay_chip,
+    "wound": lay_wound,
+    "led": lay_led,
+    "can": lay_can,
+    "gull": lay_gull,
+    "flat": lay_flat,
+    "balls": lay_balls,
+    "header": lay_header,
+}
 
 
 @dataclass
 class Surface:
-    """`height` [rows, columns] in mm; `colour` [3, rows, columns], `metal` and `roughness` [rows, columns], 0 to 1:
-    what is not metal scatters in its colour under a clear gloss, metal reflects in its colour; `part` is how much of
-    a part covers a point. `step` is mm between points."""
+    """`height` [rows, columns] in mm; `material` [5, rows, columns] is red, green, blue, metal and roughness, 0 to 1
+    (see canvas.Material); `part` [rows, columns] is how much of a body covers a point; `step` is mm between points;
+    `tilt` the slopes of the whole along x and y."""
 
     step: float
     height: Array
@@ -31,17 +46,136 @@ def surface(scene: Scene, window: Window, pixels: int) -> Surface:
     columns = pixels * FINE
     rows = round(pixels * window.height / window.width) * FINE
     step = window.width / columns
-    flat = np.zeros((rows, columns), np.float32)
-    material = np.zeros((5, rows, columns), np.float32)
-    material[:3] = np.array(scene.lot.mask, np.float32)[:, None, None]
-    x = window.x - window.width / 2 + (np.arange(columns, dtype=np.float32) + 0.5) * step
-    y = window.y - window.height / 2 + (np.arange(rows, dtype=np.float32) + 0.5) * step
-    out = Surface(step, flat, material, flat.copy(), scene.lot.tilt)
-    for place, state in scene.parts:
-        if state.present:
-            half = (state.package.body[0] / 2, state.package.body[1] / 2)[:: -1 if place.turns % 2 else 1]
-            inside = (np.abs(x - place.x) < half[0])[None, :] & (np.abs(y - place.y) < half[1])[:, None]
-            out.material[:3, inside] = 0.4
-            out.height[inside] = state.package.height
-            out.part[inside] = 1
-    return out
+    x = np.float32(window.x - window.width / 2) + (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(
+        step
+    )
+    y = np.float32(window.y - window.height / 2) + (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(
+        step
+    )
+    height = np.zeros((rows, columns), np.float32)
+    material = np.empty((5, rows, columns), np.float32)
+    whole = Patch(step, x[None, :], y[:, None], height, material, np.zeros_like(height))
+    _lay_board(whole, scene)
+    frames = [(place, state, frame) for place, state in scene.parts if (frame := _frame(whole, scene, place, state))]
+    for place, _, patch in frames:
+        _lay_silk(patch, place, scene)
+        lay_lands(patch, place.package, scene.lot.gold)
+    for place, state, patch in frames:
+        _lay_part(patch, place, state)
+    return Surface(step, height, material, whole.part, scene.lot.tilt)
+
+
+def _lay_board(patch: Patch, scene: Scene) -> None:
+    lot = scene.lot
+    patch.material[:] = np.array((*lot.mask, 0.0, 0.22), np.float32)[:, None, None]
+    weave = grain(patch.height.shape, 5, lot.grain)
+    patch.height += np.float32(0.0009) * weave
+    patch.material[:3] *= 1 + np.float32(0.035) * weave
+    copper = Material(*(c * 1.35 + 0.035 for c in lot.mask), 0.12, 0.22)
+    for trace in scene.traces:
+        for start, end in zip(trace.points[:-1], trace.points[1:], strict=True):
+            middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+            near = patch.near(
+                *middle, abs(start[0] - end[0]) / 2 + trace.width, abs(start[1] - end[1]) / 2 + trace.width
+            )
+            if near is not None:
+                away, _ = from_line(near.x, near.y, start, end)
+                away = away - np.float32(trace.width / 2)
+                near.lay(near.cover(away, 2.0), copper)
+                rise = np.clip(np.float32(0.5) - away * np.float32(1 / 0.08), 0, 1)
+                np.maximum(near.height, np.float32(0.03) * rise * rise * (3 - 2 * rise), out=near.height)
+    for via in scene.vias:
+        near = patch.near(via.x, via.y, via.radius * 1.4, via.radius * 1.4)
+        if near is not None:
+            away = np.sqrt((near.x - np.float32(via.x)) ** 2 + (near.y - np.float32(via.y)) ** 2)
+            near.lay(near.cover(away - np.float32(via.radius), 2.0), copper, 0.035)
+            near.lay(near.cover(away - np.float32(0.5 * via.radius), 2.0), Material(0.02, 0.03, 0.02), -0.15)
+    rim = np.maximum(
+        np.maximum(-patch.x, patch.x - np.float32(scene.width)),
+        np.maximum(-patch.y, patch.y - np.float32(scene.height)),
+    )
+    if rim.max() > 0:
+        patch.lay(patch.cover(-rim), Material(0.01, 0.01, 0.01, 0.0, 0.9), -1.6)
+
+
+def _frame(whole: Patch, scene: Scene, place: Place, state: PartState) -> Patch | None:
+    """The patch around a place, in its frame."""
+    stretch = scene.lot.stretch
+    x, y = ((at - size / 2) * stretch + size / 2 for at, size in ((place.x, scene.width), (place.y, scene.height)))
+    reach = 0.75 * max(*place.package.courtyard, *state.package.courtyard) + 0.9
+    near = whole.near(x, y, reach, reach)
+    if near is None:
+        return None
+    turns = place.turns % 4
+    across, down = near.x[0] - np.float32(x), near.y[:, 0] - np.float32(y)
+    u, v = ((across, down), (down, -across[::-1]), (-across[::-1], -down[::-1]), (-down[::-1], across))[turns]
+    return Patch(
+        near.step,
+        u[None, :],
+        v[:, None],
+        np.rot90(near.height, turns),
+        np.rot90(near.material, turns, (1, 2)),
+        np.rot90(near.part, turns),
+    )
+
+
+def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
+    """Outline, mark of pin 1 and the reference designator."""
+    package = place.package
+    ink = Material(*scene.lot.silk, 0.0, 0.6)
+    (wide, high), line = package.courtyard, 0.06
+    lands = [pad.land for pad in package.pads]
+    edge = max([package.body[1] / 2, *(r.y + r.height / 2 for r in lands)]) + 0.22
+    inner = min([abs(r.x) - r.width / 2 for r in lands if r.y == 0 or package.style == "gull"] or [package.body[0] / 2])
+    long = max(inner * 2, 0.3) if package.style in ("chip", "led", "wound", "can") else package.body[0]
+    for side in (-1, 1):
+        near = patch.near(0, side * edge, long / 2 + 0.1, 0.2)
+        if near is not None:
+            near.lay(near.cover(outside(near.x, near.y, Rect(0, side * edge, long, 2 * line))), ink, 0.045)
+    if package.component_type in ("ic", "led", "connector", "electrolytic"):
+        at_x, at_y = -package.body[0] / 2 - 0.3, -edge
+        near = patch.near(at_x, at_y, 0.3, 0.3)
+        if near is not None:
+            away = np.sqrt((near.x - np.float32(at_x)) ** 2 + (near.y - np.float32(at_y)) ** 2) - np.float32(0.15)
+            near.lay(near.cover(away), ink, 0.045)
+    tall = min(0.32 * min(wide, high) + 0.12, 0.9)
+    at, turned = (
+        ((0.0, edge + 0.12 + tall * 0.65), False) if wide >= high else ((wide / 2 + 0.1 + tall * 0.6, 0.0), True)
+    )
+    reach = tall * 0.6 * (len(place.refdes) + 1)
+    near = patch.near(at[0], at[1], tall if turned else reach, reach if turned else tall)
+    if near is None:
+        return
+    x, y = np.broadcast_arrays(near.x - np.float32(at[0]), near.y - np.float32(at[1]))
+    x, y = (y, -x) if turned else (x, y)
+    sign = -1 if place.turns % 4 in (2, 3) else 1
+    near.lay(text_cover(sign * x, sign * y, place.refdes, 0, tall, max(wide, high), patch.step), ink, 0.045)
+
+
+def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
+    u, v = _seen_from_part(patch, state)
+    if state.present:
+        before = patch.part.copy() if state.cracks else patch.part
+        _BODIES[state.package.style](patch, state, u, v)
+        if state.cracks:
+            own = Patch(patch.step, patch.x, patch.y, patch.height, patch.material, patch.part - before)
+            for crack in state.cracks:
+                lay_crack(own, crack, u, v)
+    for stain in state.stains:
+        if stain.kind == "glue":
+            lay_stain(patch, stain)
+    lay_solder(patch, place.package, state, u, v)
+    for bridge in state.bridges:
+        lay_bridge(patch, bridge)
+    for ball in state.balls:
+        lay_ball(patch, ball)
+    for stain in state.stains:
+        if stain.kind != "glue":
+            lay_stain(patch, stain)
+
+
+def _seen_from_part(patch: Patch, state: PartState) -> tuple[Array, Array]:
+    turn = np.radians(state.angle + (180 if state.reversed else 0))
+    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    dx, dy = patch.x - np.float32(state.dx), patch.y - np.float32(state.dy)
+    return dx * cos + dy * sin, dy * cos - dx * sin

@@ -1,0 +1,116 @@
+"""Solder: a meniscus from the terminal to the edge of its land, and what becomes of it."""
+
+import math
+
+import numpy as np
+
+from goldenpair.simulation.canvas import GOLD, HASL, LAMINATE, SOLDER, Array, Material, Patch, from_line, grain, outside
+from goldenpair.simulation.packages import Package, Pad, Rect
+from goldenpair.simulation.parts import Ball, Bridge, Joint, PartState
+
+_CLIMB = {"chip": 0.6, "led": 0.5, "wound": 0.25, "can": 0.05, "gull": 0.17, "flat": 0.3, "balls": 0.0, "header": 0.09}
+"""How far up its part solder climbs, as a share of the part's height."""
+FILM = 0.03
+"""Height of a bare land over the laminate, in mm."""
+
+
+def lay_lands(patch: Patch, package: Package, gold: bool) -> None:
+    """Lands in their openings of the solder mask."""
+    for pad in package.pads:
+        land = pad.land
+        near = patch.near(land.x, land.y, land.width / 2 + 0.12, land.height / 2 + 0.12)
+        if near is not None:
+            away = outside(near.x, near.y, land, 0.05)
+            near.lay(near.cover(away - np.float32(0.06)), LAMINATE, 0.0)
+            near.lay(near.cover(away, 2.0), GOLD if gold else HASL, FILM)
+
+
+def in_air(pad: Pad, joint: Joint, state: PartState) -> bool:
+    """Whether the terminal does not touch its solder."""
+    side = pad.out[0] or pad.out[1]
+    dead_bug = state.face_down > 0 and state.package.style == "gull"
+    return not state.present or dead_bug or joint.lift > 0 or side * state.lean > 0
+
+
+def lay_solder(patch: Patch, package: Package, state: PartState, u: Array, v: Array) -> None:
+    """Solder on the lands of `package`; u and v [h, w] are the patch's points as seen from the part."""
+    for index, (pad, joint) in enumerate(zip(package.pads, state.joints, strict=True)):
+        land = pad.land
+        margin = 0.08 + 0.25 * max(joint.volume - 1.3, 0) * min(land.width, land.height)
+        half = (land.width / 2 + margin, land.height / 2 + margin)
+        near = patch.near(land.x, land.y, *half)
+        if near is None:
+            continue
+        down = round(float((near.y[0, 0] - patch.y[0, 0]) / patch.step))
+        across = round(float((near.x[0, 0] - patch.x[0, 0]) / patch.step))
+        here = (slice(down, down + near.height.shape[0]), slice(across, across + near.height.shape[1]))
+        foot = state.package.pads[index].foot if len(state.package.pads) == len(package.pads) else pad.foot
+        away = None if in_air(pad, joint, state) else np.maximum(outside(u[here], v[here], foot), 0)
+        _lay_joint(near, land, joint, away, _climb(state), state.grain + index)
+
+
+def _climb(state: PartState) -> float:
+    return _CLIMB[state.package.style] * state.package.height
+
+
+def _lay_joint(near: Patch, land: Rect, joint: Joint, away: Array | None, climb: float, seed: int) -> None:
+    """One joint. `away` is the distance to the terminal, None where there is none."""
+    volume = joint.volume
+    spread = 0.2 * max(volume - 1.3, 0) * min(land.width, land.height)
+    shrink = max(0.8 - volume, 0) * 0.55 * min(land.width, land.height)
+    lumps = grain(near.height.shape, 5, seed)
+    inside = np.float32(spread) - outside(near.x, near.y, land, 0.05)
+    small = min(land.width, land.height) / 2 + spread
+    if away is None:
+        inside = inside - np.float32(shrink)
+        dome = np.clip(inside * np.float32(1 / small), 0, 1)
+        height = np.float32(FILM) + np.float32(0.42 * volume * small) * np.sqrt(dome * (2 - dome))
+        wet = near.cover(-inside, 2.0)
+    else:
+        inside = inside - np.minimum(np.float32(shrink), 0.9 * away)
+        edge = np.maximum(inside, 0)
+        left = edge / (away + edge + np.float32(1e-4))  # 1 at the terminal, 0 at the edge of the land
+        hollow = 2.1 * volume**-1.3
+        rise = climb * min(volume, 1.0) ** 0.7 * (1 + 0.45 * max(volume - 1.15, 0))
+        bulge = 0.6 * max(volume - 1.25, 0) * small
+        height = np.float32(FILM) + np.float32(rise) * left ** np.float32(hollow)
+        height += np.float32(0.1 * volume * small + bulge) * np.sqrt(np.clip(edge * np.float32(1 / small), 0, 1))
+        wet = near.cover(-inside, 2.0)
+        if volume < 0.8:  # what the solder did not reach
+            reach = max(volume, 0.02) * max(land.width, land.height)
+            wet = wet * near.cover(away - np.float32(reach) * (1 + 0.12 * lumps), 4.0)
+    # freshly molten solder is never quite smooth; cold solder is lumpy and dull
+    height += np.float32(0.0012 + 0.018 * joint.cold) * lumps * np.clip(inside * np.float32(12), 0, 1)
+    if joint.cold:
+        height += np.float32(0.012 * joint.cold) * grain(near.height.shape, 2, seed + 9)
+    near.pour(wet, _solder(joint.cold), height)
+
+
+def _solder(cold: float) -> Material:
+    bright = 1 - 0.25 * cold
+    return Material(
+        SOLDER.red * bright, SOLDER.green * bright, SOLDER.blue * bright, 1 - 0.35 * cold, SOLDER.rough + 0.5 * cold
+    )
+
+
+def lay_bridge(patch: Patch, bridge: Bridge) -> None:
+    """Solder across a gap, thinnest in its middle."""
+    reach = max(abs(bridge.end[i] - bridge.start[i]) / 2 for i in (0, 1)) + bridge.width
+    middle = [(a + b) / 2 for a, b in zip(bridge.start, bridge.end, strict=True)]
+    near = patch.near(middle[0], middle[1], reach, reach)
+    if near is None:
+        return
+    away, along = from_line(near.x, near.y, bridge.start, bridge.end)
+    waist = np.float32(bridge.width / 2) * (1 - np.float32(0.45) * np.sin(np.float32(math.pi) * along))
+    share = np.clip(1 - (away / waist) ** 2, 0, 1)
+    near.pour(near.cover(away - waist, 2.0), SOLDER, np.float32(FILM) + np.float32(1.1) * waist * np.sqrt(share))
+
+
+def lay_ball(patch: Patch, ball: Ball) -> None:
+    near = patch.near(ball.x, ball.y, ball.radius * 1.3, ball.radius * 1.3)
+    if near is None:
+        return
+    square = (near.x - np.float32(ball.x)) ** 2 + (near.y - np.float32(ball.y)) ** 2
+    round_ = np.sqrt(np.clip(np.float32(ball.radius**2) - square, 0, None))
+    cover = near.cover(np.sqrt(square) - np.float32(ball.radius))
+    near.lay(cover, SOLDER, near.height + np.float32(ball.radius) + round_)
