@@ -59,11 +59,6 @@ class Plan:
     designs: tuple[Design, ...]
     boards: tuple[Board, ...]
 
-    @property
-    def parts(self) -> int:
-        """Of all boards and goldens."""
-        return (len(self.boards) + len(self.designs)) * self.spec.parts_per_board
-
 
 def plan(spec: SimulateSpec) -> Plan:
     """The same for the same options, whoever asks."""
