@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.simulation.canvas import Array
+from goldenpair.simulation.canvas import Array, grain
 from goldenpair.simulation.lights import BANDS, LIGHTS, ROUGHS, slope_index, tables
 from goldenpair.simulation.parts import RGB
 from goldenpair.simulation.surface import FINE, Surface
@@ -59,8 +59,8 @@ def photograph(
         for channel in range(3):
             if channel < len(matt):
                 clear = _clear(blocked, light, channel, seen.height.shape)
-                spread = matt[channel].take(slope) * matt_share * clear
-                shine = mirror[channel].take(both)
+                spread = matt[channel].take(slope, mode="clip") * matt_share * clear
+                shine = mirror[channel].take(both, mode="clip")
                 bright = spread + shine * mirror_share
                 gloss = _GLOSS * matt_share * shine
             picture = _small(seen.material[channel] * bright + gloss)
@@ -71,7 +71,7 @@ def photograph(
     return pictures
 
 
-def _indices(seen: Surface) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _indices(seen: Surface) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where in the lights' tables each point is: by slope, and by slope and roughness."""
     height = seen.height
     scale = np.float32(0.5 / seen.step)
@@ -82,8 +82,8 @@ def _indices(seen: Surface) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     down += np.float32(seen.tilt[1])
     across += np.float32(seen.tilt[0])
     gradient = np.sqrt(down * down + across * across)
-    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.int32)
-    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.int32)
+    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.intp)
+    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.intp)
     return slope, slope * ROUGHS + rough
 
 
@@ -146,7 +146,7 @@ def _blurred(picture: Array, blur: float) -> Array:
 def _noisy(picture: Array, noise: float, rng: np.random.Generator) -> Array:
     """Shot noise grows with the root of the light; the sensor adds its own."""
     strength = np.float32(0.0022 * noise) + np.float32(0.011 * noise) * np.sqrt(picture)
-    found: Array = picture + strength * rng.standard_normal(picture.shape, np.float32)
+    found: Array = picture + strength * grain(picture.shape, 0, int(rng.integers(2**31)))
     return found
 
 
@@ -159,5 +159,5 @@ def _curve() -> NDArray[np.uint8]:
 
 
 def _developed(picture: Array) -> NDArray[np.uint8]:
-    at = np.clip(picture * np.float32(4095 / 1.5) + np.float32(0.5), 0, 4095).astype(np.int16)
-    return _curve().take(at)
+    at = (picture * np.float32(4095 / 1.5) + np.float32(0.5)).astype(np.intp)
+    return _curve().take(at, mode="clip")

@@ -64,7 +64,9 @@ class Patch:
 
     def lay(self, cover: Array, material: Material, height: Array | float | None = None) -> None:
         """Cover points to the share `cover` [h, w]; without a height it is only paint."""
-        self.material += cover * (np.array(material, np.float32)[:, None, None] - self.material)
+        change = np.array(material, np.float32)[:, None, None] - self.material
+        change *= cover
+        self.material += change
         if height is not None:
             self.height += cover * (height - self.height)
 
@@ -77,6 +79,13 @@ class Patch:
         """Share covered of each point by a shape, from the distance to it; `soft` is its edge's width in points."""
         found: Array = np.clip(np.float32(0.5) - outside * np.float32(1 / (soft * self.step)), 0, 1)
         return found
+
+
+    def within(self, other: "Patch") -> tuple[slice, slice]:
+        """Where in the arrays of another patch, of which this is a piece, it is."""
+        down = round(float((self.y[0, 0] - other.y[0, 0]) / self.step))
+        across = round(float((self.x[0, 0] - other.x[0, 0]) / self.step))
+        return slice(down, down + self.y.shape[0]), slice(across, across + self.x.shape[1])
 
 
 def _span(first: float, step: float, count: int, middle: float, half: float) -> slice:

@@ -41,9 +41,7 @@ def lay_solder(patch: Patch, package: Package, state: PartState, u: Array, v: Ar
         near = patch.near(land.x, land.y, *half)
         if near is None:
             continue
-        down = round(float((near.y[0, 0] - patch.y[0, 0]) / patch.step))
-        across = round(float((near.x[0, 0] - patch.x[0, 0]) / patch.step))
-        here = (slice(down, down + near.height.shape[0]), slice(across, across + near.height.shape[1]))
+        here = near.within(patch)
         foot = state.package.pads[index].foot if len(state.package.pads) == len(package.pads) else pad.foot
         away = None if in_air(pad, joint, state) else np.maximum(outside(u[here], v[here], foot), 0)
         _lay_joint(near, land, joint, away, _climb(state), state.grain + index)
