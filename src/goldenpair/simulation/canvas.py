@@ -77,9 +77,9 @@ class Patch:
 
     def cover(self, outside: Array, soft: float = 1.0) -> Array:
         """Share covered of each point by a shape, from the distance to it; `soft` is its edge's width in points."""
-        found: Array = np.clip(np.float32(0.5) - outside * np.float32(1 / (soft * self.step)), 0, 1)
-        return found
-
+        found = outside * np.float32(-1 / (soft * self.step))
+        found += np.float32(0.5)
+        return np.minimum(np.maximum(found, 0, out=found), 1, out=found)
 
     def within(self, other: "Patch") -> tuple[slice, slice]:
         """Where in the arrays of another patch, of which this is a piece, it is."""
@@ -98,10 +98,12 @@ def outside(x: Array, y: Array, rect: Rect, corner: float = 0.0) -> Array:
     """Distance to a rectangle with rounded corners, negative inside."""
     dx = np.abs(x - np.float32(rect.x)) - np.float32(rect.width / 2 - corner)
     dy = np.abs(y - np.float32(rect.y)) - np.float32(rect.height / 2 - corner)
-    inner = np.minimum(np.maximum(dx, dy), 0)
-    dx, dy = np.maximum(dx, 0), np.maximum(dy, 0)
-    found: Array = inner + np.sqrt(dx * dx + dy * dy) - np.float32(corner)
-    return found
+    inner = np.maximum(dx, dy)
+    np.minimum(inner, 0, out=inner)
+    dx, dy = np.maximum(dx, 0), np.maximum(dy, 0)  # one line each where x is a row and y a column
+    inner += np.sqrt(dx * dx + dy * dy)
+    inner -= np.float32(corner)
+    return inner
 
 
 def from_line(x: Array, y: Array, start: tuple[float, float], end: tuple[float, float]) -> tuple[Array, Array]:

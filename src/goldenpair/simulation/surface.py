@@ -138,7 +138,9 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
         if near is not None:
             away = np.sqrt((near.x - np.float32(at_x)) ** 2 + (near.y - np.float32(at_y)) ** 2) - np.float32(0.15)
             near.lay(near.cover(away), ink, 0.045)
-    tall = min(0.32 * min(wide, high) + 0.12, 0.9)
+    tall = min(0.8 * (0.55 * max(wide, high) - edge - 0.15) if wide >= high else 0.9, 0.9)
+    if tall < 0.2:
+        return
     at, turned = (
         ((0.0, edge + 0.12 + tall * 0.65), False) if wide >= high else ((wide / 2 + 0.1 + tall * 0.6, 0.0), True)
     )
@@ -171,11 +173,16 @@ def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
 
 def _lay_body(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     lean, (length, width), tall = np.radians(abs(state.lean)), state.package.body, state.package.height
-    reach = [max([size / 2, *(abs(at) + long / 2 for at, long in feet)]) for size, feet in zip((length, width), _feet(state.package), strict=True)]
+    reach = [
+        max([size / 2, *(abs(at) + long / 2 for at, long in feet)])
+        for size, feet in zip((length, width), _feet(state.package), strict=True)
+    ]
     cos, sin = abs(np.cos(np.radians(state.angle))), abs(np.sin(np.radians(state.angle)))
     more = 0.06 + (tall * np.sin(lean) if state.lean else 0.0) + (tall * 0.5 if state.roll else 0.0)
     more += max((abs(joint.bend) for joint in state.joints), default=0.0)
-    near = patch.near(state.dx, state.dy, float(reach[0] * cos + reach[1] * sin + more), float(reach[0] * sin + reach[1] * cos + more))
+    near = patch.near(
+        state.dx, state.dy, float(reach[0] * cos + reach[1] * sin + more), float(reach[0] * sin + reach[1] * cos + more)
+    )
     if near is None:
         return
     here = near.within(patch)
