@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.simulation.canvas import Array
+from goldenpair.simulation.canvas import Array, grain
 from goldenpair.simulation.lights import BANDS, LIGHTS, ROUGHS, slope_index, tables
 from goldenpair.simulation.parts import RGB
 from goldenpair.simulation.surface import FINE, Surface
@@ -16,8 +16,8 @@ from goldenpair.specs.simulate import Light
 
 _GLOSS = np.float32(0.045)
 """How much a clear surface mirrors of what falls on it."""
-_CELL = 8
-"""Shadows are found on a grid of this many points."""
+_CELL = 4
+"""Shadows are found on a grid of this many pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +50,32 @@ def photograph(
     rows, columns = seen.height.shape[0] // FINE, seen.height.shape[1] // FINE
     slope, both = _indices(seen)
     blocked = _horizon(seen)
-    metal = seen.material[3]
-    matt_share, mirror_share = 1 - metal, metal * 1
+    colour, metal = seen.material[:3], seen.material[3]
+    dull = 1 - metal
+    dull_share = _small(dull)
     pictures = np.empty((len(lights), rows, columns, 3), np.uint8)
     for index, light in enumerate(lights):
         matt, mirror = tables()[light]
-        gains = by.gains[LIGHTS.index(light)]
-        for channel in range(3):
-            if channel < len(matt):
-                clear = _clear(blocked, light, channel, seen.height.shape)
-                spread = matt[channel].take(slope) * matt_share * clear
-                shine = mirror[channel].take(both)
-                bright = spread + shine * mirror_share
-                gloss = _GLOSS * matt_share * shine
-            picture = _small(seen.material[channel] * bright + gloss)
-            picture = _blurred(picture, by.blur) * np.float32(gains[channel])
-            if rng is not None and by.noise:
-                picture = _noisy(picture, by.noise, rng)
-            pictures[index, :, :, channel] = _developed(picture)
+        picture = np.empty((3, rows, columns), np.float32)
+        for band in range(len(matt)):
+            shine = mirror[band].take(both, mode="clip")
+            bright = matt[band].take(slope, mode="clip") * dull
+            bright += shine * metal
+            shine *= dull
+            gloss = _GLOSS * _small(shine)
+            # what metal mirrors comes from one side, mostly from the open one
+            shaded = 1 - (1 - _clear(blocked, light, band, (rows, columns))) * dull_share
+            for channel in range(3) if len(matt) == 1 else (band,):
+                picture[channel] = (_small(colour[channel] * bright) + gloss) * shaded
+        picture = _blurred(picture, by.blur)
+        picture *= np.array(by.gains[LIGHTS.index(light)], np.float32)[:, None, None]
+        if rng is not None and by.noise:
+            picture = _noisy(picture, by.noise, rng)
+        pictures[index] = _developed(picture).transpose(1, 2, 0)
     return pictures
 
 
-def _indices(seen: Surface) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _indices(seen: Surface) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where in the lights' tables each point is: by slope, and by slope and roughness."""
     height = seen.height
     scale = np.float32(0.5 / seen.step)
@@ -82,18 +86,17 @@ def _indices(seen: Surface) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     down += np.float32(seen.tilt[1])
     across += np.float32(seen.tilt[0])
     gradient = np.sqrt(down * down + across * across)
-    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.int32)
-    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.int32)
+    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.intp)
+    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.intp)
     return slope, slope * ROUGHS + rough
 
 
 def _horizon(seen: Surface) -> Array:
     """How high what stands around rises, as gradients in eight directions on a coarse grid: [8, rows, columns]."""
-    rows, columns = (-(-size // _CELL) for size in seen.height.shape)
-    padded = np.pad(
-        seen.height, ((0, rows * _CELL - seen.height.shape[0]), (0, columns * _CELL - seen.height.shape[1])), "edge"
-    )
-    coarse = padded.reshape(rows, _CELL, columns, _CELL).mean((1, 3))
+    height, cell = seen.height, _CELL * FINE
+    rows, columns = (-(-size // cell) for size in height.shape)
+    padded = np.pad(height, ((0, rows * cell - height.shape[0]), (0, columns * cell - height.shape[1])), "edge")
+    coarse = padded.reshape(rows, cell, columns, cell).mean(3).mean(1)
     far = 8
     around = np.pad(coarse, far, "edge")
     found = np.zeros((8, rows, columns), np.float32)
@@ -102,7 +105,7 @@ def _horizon(seen: Surface) -> Array:
         for distance in (1, 2, 4, 8):
             dy, dx = round(distance * math.sin(turn)), round(distance * math.cos(turn))
             there = around[far + dy : far + dy + rows, far + dx : far + dx + columns]
-            run = np.float32(1 / (math.hypot(dy, dx) * _CELL * seen.step))
+            run = np.float32(1 / (math.hypot(dy, dx) * cell * seen.step))
             np.maximum(found[index], (there - coarse) * run, out=found[index])
     return found
 
@@ -135,19 +138,21 @@ def _small(fine: Array) -> Array:
     return found
 
 
-def _blurred(picture: Array, blur: float) -> Array:
+def _blurred(pictures: Array, blur: float) -> Array:
     side = np.float32(0.22 * blur)
-    padded = np.pad(picture, 1, "edge")
-    rows = padded[1:-1] * (1 - 2 * side) + (padded[:-2] + padded[2:]) * side
-    found: Array = rows[:, 1:-1] * (1 - 2 * side) + (rows[:, :-2] + rows[:, 2:]) * side
-    return found
+    for _ in range(2):
+        ends = pictures[:, :1], pictures[:, -1:]
+        around = np.concatenate([ends[0], pictures[:, :-1]], 1) + np.concatenate([pictures[:, 1:], ends[1]], 1)
+        pictures = (pictures * (1 - 2 * side) + around * side).transpose(0, 2, 1)
+    return pictures
 
 
-def _noisy(picture: Array, noise: float, rng: np.random.Generator) -> Array:
+def _noisy(pictures: Array, noise: float, rng: np.random.Generator) -> Array:
     """Shot noise grows with the root of the light; the sensor adds its own."""
-    strength = np.float32(0.0022 * noise) + np.float32(0.011 * noise) * np.sqrt(picture)
-    found: Array = picture + strength * rng.standard_normal(picture.shape, np.float32)
-    return found
+    strength = np.float32(0.0022 * noise) + np.float32(0.011 * noise) * np.sqrt(pictures)
+    for picture, scale, seed in zip(pictures, strength, rng.integers(2**31, size=3).tolist(), strict=True):
+        picture += scale * grain(picture.shape, 0, seed)
+    return pictures
 
 
 @lru_cache(maxsize=1)
@@ -159,5 +164,5 @@ def _curve() -> NDArray[np.uint8]:
 
 
 def _developed(picture: Array) -> NDArray[np.uint8]:
-    at = np.clip(picture * np.float32(4095 / 1.5) + np.float32(0.5), 0, 4095).astype(np.int16)
-    return _curve().take(at)
+    at = (picture * np.float32(4095 / 1.5) + np.float32(0.5)).astype(np.intp)
+    return _curve().take(at, mode="clip")

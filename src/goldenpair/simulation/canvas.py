@@ -64,7 +64,9 @@ class Patch:
 
     def lay(self, cover: Array, material: Material, height: Array | float | None = None) -> None:
         """Cover points to the share `cover` [h, w]; without a height it is only paint."""
-        self.material += cover * (np.array(material, np.float32)[:, None, None] - self.material)
+        change = np.array(material, np.float32)[:, None, None] - self.material
+        change *= cover
+        self.material += change
         if height is not None:
             self.height += cover * (height - self.height)
 
@@ -75,8 +77,15 @@ class Patch:
 
     def cover(self, outside: Array, soft: float = 1.0) -> Array:
         """Share covered of each point by a shape, from the distance to it; `soft` is its edge's width in points."""
-        found: Array = np.clip(np.float32(0.5) - outside * np.float32(1 / (soft * self.step)), 0, 1)
-        return found
+        found = outside * np.float32(-1 / (soft * self.step))
+        found += np.float32(0.5)
+        return np.minimum(np.maximum(found, 0, out=found), 1, out=found)
+
+    def within(self, other: "Patch") -> tuple[slice, slice]:
+        """Where in the arrays of another patch, of which this is a piece, it is."""
+        down = round(float((self.y[0, 0] - other.y[0, 0]) / self.step))
+        across = round(float((self.x[0, 0] - other.x[0, 0]) / self.step))
+        return slice(down, down + self.y.shape[0]), slice(across, across + self.x.shape[1])
 
 
 def _span(first: float, step: float, count: int, middle: float, half: float) -> slice:
@@ -89,10 +98,12 @@ def outside(x: Array, y: Array, rect: Rect, corner: float = 0.0) -> Array:
     """Distance to a rectangle with rounded corners, negative inside."""
     dx = np.abs(x - np.float32(rect.x)) - np.float32(rect.width / 2 - corner)
     dy = np.abs(y - np.float32(rect.y)) - np.float32(rect.height / 2 - corner)
-    inner = np.minimum(np.maximum(dx, dy), 0)
-    dx, dy = np.maximum(dx, 0), np.maximum(dy, 0)
-    found: Array = inner + np.sqrt(dx * dx + dy * dy) - np.float32(corner)
-    return found
+    inner = np.maximum(dx, dy)
+    np.minimum(inner, 0, out=inner)
+    dx, dy = np.maximum(dx, 0), np.maximum(dy, 0)  # one line each where x is a row and y a column
+    inner += np.sqrt(dx * dx + dy * dy)
+    inner -= np.float32(corner)
+    return inner
 
 
 def from_line(x: Array, y: Array, start: tuple[float, float], end: tuple[float, float]) -> tuple[Array, Array]:

@@ -76,9 +76,7 @@ def _local(patch: Patch, pad: Pad, state: PartState, joint: Joint) -> tuple[Patc
     near = patch.near(middle[0], middle[1], half_x, half_y)
     if near is None:
         return None
-    down = round(float((near.y[0, 0] - patch.y[0, 0]) / patch.step))
-    across = round(float((near.x[0, 0] - patch.x[0, 0]) / patch.step))
-    return near, (slice(down, down + near.height.shape[0]), slice(across, across + near.height.shape[1]))
+    return near, near.within(patch)
 
 
 def _mould(patch: Patch, state: PartState, u: Array, v: Array, bevel: float) -> Array:

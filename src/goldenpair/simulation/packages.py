@@ -74,7 +74,7 @@ def _chip(
 ) -> Package:
     """A part with a terminal at either end. Terminals cover about a fifth of it; lands reach beyond it by a toe."""
     length, width = body
-    cap, toe = 0.12 + 0.13 * length, 0.18 + 0.09 * length
+    cap, toe = 0.12 + 0.13 * length, 0.24 + 0.1 * length
     inner, outer = length / 2 - cap - 0.06, length / 2 + toe
     pads = tuple(
         Pad(

@@ -1,5 +1,6 @@
 """Placed parts: where one is on the board, what state it is in, and how good ones vary from lot to lot."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -135,18 +136,30 @@ def good_state(place: Place, lot: PartLot, rng: np.random.Generator, paste: floa
     board's printing gave."""
     play = place.package.play
     dx, dy = rng.uniform(-play, play, 2).tolist()
-    volumes = np.clip(paste * rng.uniform(0.88, 1.12, len(place.package.pads)), 0.8, 1.2)
-    reach = max(place.package.body) / 2
-    angle = float(np.degrees(play / reach) * rng.uniform(-0.5, 0.5))
+    volumes = np.clip(paste * rng.uniform(0.88, 1.12, len(place.package.pads)), 0.8, 1.2).tolist()
+    cold = rng.uniform(0, 0.08, len(place.package.pads)).tolist()
     return replace(
         golden_state(place),
         lot=lot,
-        joints=tuple(Joint(volume) for volume in volumes.tolist()),
+        joints=tuple(Joint(*joint) for joint in zip(volumes, cold, strict=True)),
         grain=int(rng.integers(1, 2**31)),
         dx=dx,
         dy=dy,
-        angle=angle,
+        angle=float(good_angle(place.package) * rng.uniform(-1, 1)),
+        stains=tuple(_speck(place.package, rng) for _ in range(int(rng.integers(3)))),
     )
+
+
+def good_angle(package: Package) -> float:
+    """How far a good part may be turned, in degrees: its ends move by half of what it may be off its place."""
+    return math.degrees(package.play / max(package.body))
+
+
+def _speck(package: Package, rng: np.random.Generator) -> Stain:
+    """Dust that nobody minds."""
+    x, y = (rng.uniform(-0.55, 0.55, 2) * package.courtyard).tolist()
+    radius = float(rng.uniform(0.004, 0.011)) * max(package.courtyard)
+    return Stain("dust", x, y, radius, float(rng.uniform(0.15, 0.5)), int(rng.integers(2**31)))
 
 
 def value_of(package: Package, rng: np.random.Generator) -> tuple[str, ...]:

@@ -88,4 +88,32 @@ def wiring(
     places: tuple[Place, ...], width: float, height: float, rng: np.random.Generator
 ) -> tuple[tuple[Trace, ...], tuple[Via, ...]]:
     """Traces out of the lands of a design, and vias at their ends where there is room."""
-    return (), ()
+    traces, vias = [], []
+    for place in places:
+        for pad in place.package.pads:
+            land, (out_x, out_y) = pad.land, pad.out
+            wide = 0.5 * (land.height if out_x else land.width)
+            long, bend, side = float(rng.uniform(0.3, 1.1)), float(rng.uniform(0.2, 0.9)), float(rng.choice([-1, 0, 1]))
+            if rng.random() < 0.25:
+                continue
+            edge = 0.5 * (land.width if out_x else land.height)
+            turn = (land.x + out_x * (edge + long), land.y + out_y * (edge + long))
+            end = (turn[0] + bend * (out_x + side * out_y), turn[1] + bend * (out_y + side * out_x))
+            points = tuple(_on_board(place, *at) for at in ((land.x, land.y), turn, end))
+            traces.append(Trace(points, min(wide, 0.3)))
+            if all(_free(other, points[-1]) for other in places) and 0.4 < points[-1][0] < width - 0.4:
+                if 0.4 < points[-1][1] < height - 0.4:
+                    vias.append(Via(*points[-1], 0.25))
+    return tuple(traces), tuple(vias)
+
+
+def _on_board(place: Place, x: float, y: float) -> tuple[float, float]:
+    """A point in the frame of a place as a point on the board."""
+    for _ in range(place.turns % 4):
+        x, y = -y, x
+    return place.x + x, place.y + y
+
+
+def _free(place: Place, at: tuple[float, float]) -> bool:
+    wide, high = place.package.courtyard[:: -1 if place.turns % 2 else 1]
+    return abs(at[0] - place.x) > wide / 2 + 0.2 or abs(at[1] - place.y) > high / 2 + 0.2

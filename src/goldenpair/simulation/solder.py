@@ -41,9 +41,7 @@ def lay_solder(patch: Patch, package: Package, state: PartState, u: Array, v: Ar
         near = patch.near(land.x, land.y, *half)
         if near is None:
             continue
-        down = round(float((near.y[0, 0] - patch.y[0, 0]) / patch.step))
-        across = round(float((near.x[0, 0] - patch.x[0, 0]) / patch.step))
-        here = (slice(down, down + near.height.shape[0]), slice(across, across + near.height.shape[1]))
+        here = near.within(patch)
         foot = state.package.pads[index].foot if len(state.package.pads) == len(package.pads) else pad.foot
         away = None if in_air(pad, joint, state) else np.maximum(outside(u[here], v[here], foot), 0)
         _lay_joint(near, land, joint, away, _climb(state), state.grain + index)
@@ -70,18 +68,18 @@ def _lay_joint(near: Patch, land: Rect, joint: Joint, away: Array | None, climb:
         inside = inside - np.minimum(np.float32(shrink), 0.9 * away)
         edge = np.maximum(inside, 0)
         left = edge / (away + edge + np.float32(1e-4))  # 1 at the terminal, 0 at the edge of the land
-        hollow = 2.1 * volume**-1.3
+        hollow = 2.3 * volume**-1.3
         rise = climb * min(volume, 1.0) ** 0.7 * (1 + 0.45 * max(volume - 1.15, 0))
         bulge = 0.6 * max(volume - 1.25, 0) * small
         height = np.float32(FILM) + np.float32(rise) * left ** np.float32(hollow)
-        height += np.float32(0.1 * volume * small + bulge) * np.sqrt(np.clip(edge * np.float32(1 / small), 0, 1))
+        height += np.float32(0.045 * volume * small + bulge) * np.sqrt(np.clip(edge * np.float32(1 / small), 0, 1))
         wet = near.cover(-inside, 2.0)
         if volume < 0.8:  # what the solder did not reach
             reach = max(volume, 0.02) * max(land.width, land.height)
             wet = wet * near.cover(away - np.float32(reach) * (1 + 0.12 * lumps), 4.0)
     # freshly molten solder is never quite smooth; cold solder is lumpy and dull
-    height += np.float32(0.0012 + 0.018 * joint.cold) * lumps * np.clip(inside * np.float32(12), 0, 1)
-    if joint.cold:
+    height += np.float32(0.0006 + 0.018 * joint.cold) * lumps * np.clip(inside * np.float32(12), 0, 1)
+    if joint.cold > 0.1:
         height += np.float32(0.012 * joint.cold) * grain(near.height.shape, 2, seed + 9)
     near.pour(wet, _solder(joint.cold), height)
 

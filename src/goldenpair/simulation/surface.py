@@ -8,7 +8,7 @@ from goldenpair.simulation.bodies import lay_chip, lay_led, lay_wound
 from goldenpair.simulation.canvas import Array, Material, Patch, from_line, grain, outside
 from goldenpair.simulation.housings import lay_balls, lay_can, lay_flat, lay_gull, lay_header
 from goldenpair.simulation.lettering import text_cover
-from goldenpair.simulation.packages import Rect
+from goldenpair.simulation.packages import Package, Rect
 from goldenpair.simulation.parts import PartState, Place
 from goldenpair.simulation.scene import Scene, Window
 from goldenpair.simulation.soil import lay_crack, lay_stain
@@ -138,7 +138,9 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
         if near is not None:
             away = np.sqrt((near.x - np.float32(at_x)) ** 2 + (near.y - np.float32(at_y)) ** 2) - np.float32(0.15)
             near.lay(near.cover(away), ink, 0.045)
-    tall = min(0.32 * min(wide, high) + 0.12, 0.9)
+    tall = min(0.8 * (0.55 * max(wide, high) - edge - 0.15) if wide >= high else 0.9, 0.9)
+    if tall < 0.2:
+        return
     at, turned = (
         ((0.0, edge + 0.12 + tall * 0.65), False) if wide >= high else ((wide / 2 + 0.1 + tall * 0.6, 0.0), True)
     )
@@ -155,12 +157,7 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
 def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
     u, v = _seen_from_part(patch, state)
     if state.present:
-        before = patch.part.copy() if state.cracks else patch.part
-        _BODIES[state.package.style](patch, state, u, v)
-        if state.cracks:
-            own = Patch(patch.step, patch.x, patch.y, patch.height, patch.material, patch.part - before)
-            for crack in state.cracks:
-                lay_crack(own, crack, u, v)
+        _lay_body(patch, state, u, v)
     for stain in state.stains:
         if stain.kind == "glue":
             lay_stain(patch, stain)
@@ -172,6 +169,35 @@ def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
     for stain in state.stains:
         if stain.kind != "glue":
             lay_stain(patch, stain)
+
+
+def _lay_body(patch: Patch, state: PartState, u: Array, v: Array) -> None:
+    lean, (length, width), tall = np.radians(abs(state.lean)), state.package.body, state.package.height
+    reach = [
+        max([size / 2, *(abs(at) + long / 2 for at, long in feet)])
+        for size, feet in zip((length, width), _feet(state.package), strict=True)
+    ]
+    cos, sin = abs(np.cos(np.radians(state.angle))), abs(np.sin(np.radians(state.angle)))
+    more = 0.06 + (tall * np.sin(lean) if state.lean else 0.0) + (tall * 0.5 if state.roll else 0.0)
+    more += max((abs(joint.bend) for joint in state.joints), default=0.0)
+    near = patch.near(
+        state.dx, state.dy, float(reach[0] * cos + reach[1] * sin + more), float(reach[0] * sin + reach[1] * cos + more)
+    )
+    if near is None:
+        return
+    here = near.within(patch)
+    before = near.part.copy() if state.cracks else near.part
+    _BODIES[state.package.style](near, state, u[here], v[here])
+    if state.cracks:
+        own = Patch(near.step, near.x, near.y, near.height, near.material, near.part - before)
+        for crack in state.cracks:
+            lay_crack(own, crack, u[here], v[here])
+
+
+def _feet(package: Package) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Middle and extent of every foot along x, and along y."""
+    feet = [pad.foot for pad in package.pads]
+    return [(r.x, r.width) for r in feet], [(r.y, r.height) for r in feet]
 
 
 def _seen_from_part(patch: Patch, state: PartState) -> tuple[Array, Array]:
