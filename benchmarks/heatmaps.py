@@ -19,9 +19,9 @@ from PIL import Image
 
 from goldenpair import Inspector, default_spec, train
 from goldenpair.data.audit import audit
-from goldenpair.simulation.line import simulate
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.metrics import above
+from goldenpair.simulation.line import simulate
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.load import load_section
 from goldenpair.specs.simulate import SimulateSpec

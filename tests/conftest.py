@@ -15,8 +15,8 @@ from PIL import Image
 # the networks of the tests are tiny: threads would cost more than they gain, most of all on a busy machine
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from goldenpair.simulation.line import SimulatedSet, simulate
 from goldenpair.data.table import Layout
+from goldenpair.simulation.line import SimulatedSet, simulate
 from goldenpair.specs.load import load_section, load_spec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.simulate import SimulateSpec

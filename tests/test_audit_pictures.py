@@ -10,8 +10,8 @@ from PIL import Image
 from goldenpair.data import audit_pictures
 from goldenpair.data.audit_files import Numbering
 from goldenpair.data.audit_pictures import headers_to_read, picture_faults, swapped_lights
-from goldenpair.simulation.line import simulate
 from goldenpair.data.table import Layout, read_table
+from goldenpair.simulation.line import simulate
 from goldenpair.specs.load import load_section, load_spec
 from goldenpair.specs.simulate import SimulateSpec
 

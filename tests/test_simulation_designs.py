@@ -8,6 +8,7 @@ import pytest
 from goldenpair.simulation.designs import Design, design
 from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import Place
+from goldenpair.simulation.scene import Window
 
 
 def rectangle(place: Place) -> tuple[float, float, float, float]:
@@ -92,3 +93,17 @@ def test_marks_are_what_such_parts_carry():
             assert len(mark) == 3 and mark.isdigit()
         if place.package.component_type in ("capacitor", "led", "connector"):
             assert place.marking == ()
+
+
+def test_what_is_near_a_window_is_found_and_what_is_far_is_not():
+    made = design(0, 604, 1)
+    window = Window(made.width / 2, made.height / 2, 20, 10)
+    left, right, top, bottom = window.x - 13, window.x + 13, window.y - 8, window.y + 8
+    places, traces, vias = made.near(window, 3)
+    inside = [i for i, place in enumerate(made.places) if left < place.x < right and top < place.y < bottom]
+    assert inside and set(inside) <= set(places) and len(places) < 3 * len(inside)
+    for trace in made.traces:
+        if any(left < x < right and top < y < bottom for x, y in trace.points):
+            assert trace in traces
+    assert {via for via in made.vias if left < via.x < right and top < via.y < bottom} <= set(vias)
+    assert 0 < len(traces) < len(made.traces) / 2 and 0 < len(vias) < len(made.vias) / 2

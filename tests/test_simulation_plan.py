@@ -9,9 +9,7 @@ from goldenpair.specs.simulate import SimulateSpec
 
 
 def labels(line: Plan, split: str) -> Counter:
-    return Counter(
-        defect.label for board in line.boards if board.split == split for defect in board.defects.values()
-    )
+    return Counter(defect.label for board in line.boards if board.split == split for defect in board.defects.values())
 
 
 @pytest.fixture(scope="module")

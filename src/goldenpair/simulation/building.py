@@ -18,8 +18,8 @@ from goldenpair.simulation.streams import Stream, draws
 from goldenpair.simulation.surface import surface
 from goldenpair.specs.simulate import Light
 
-_REACH = 6.0  # mm around a window that shadows and bodies of parts may come in from
-_BOARD_PIXELS = 1200  # of a picture of a whole board, across
+_REACH = 2.0  # mm around a window from which shadows and shifted parts may come in
+_BOARD_PIXELS, _PER_MM = 1600, 20  # of a picture of a whole board: at most so many across, and for each mm
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,9 @@ def crop(built: Built, place: int, lights: Sequence[Light], pixels: int, seed: i
 def _around(built: Built, window: Window) -> Scene:
     """The scene of good parts, without what is far from the window."""
     one = built.design
-    across, down = window.width / 2 + _REACH, window.height / 2 + _REACH
-    parts = tuple(
-        (place, state)
-        for place, state in zip(one.places, built.good, strict=True)
-        if abs(place.x - window.x) < across and abs(place.y - window.y) < down
-    )
-    return Scene(one.width, one.height, built.lot, parts, one.traces, one.vias)
+    places, traces, vias = one.near(window, _REACH)
+    parts = tuple((one.places[place], built.good[place]) for place in places)
+    return Scene(one.width, one.height, built.lot, parts, traces, vias)
 
 
 def whole_board(built: Built, lights: Sequence[Light], seed: int) -> NDArray[np.uint8]:
@@ -108,5 +104,7 @@ def whole_board(built: Built, lights: Sequence[Light], seed: int) -> NDArray[np.
     one = built.design
     states = [built.bad.get(place, state) for place, state in enumerate(built.good)]
     scene = Scene(one.width, one.height, built.lot, tuple(zip(one.places, states, strict=True)), one.traces, one.vias)
+    window = board_window(scene)
+    pixels = min(_BOARD_PIXELS, round(_PER_MM * window.width))
     rng = draws(seed, Stream.NOISE, built.number)
-    return photograph(surface(scene, board_window(scene), _BOARD_PIXELS), lights, built.camera, rng)
+    return photograph(surface(scene, window, pixels), lights, built.camera, rng)

@@ -1,13 +1,14 @@
 """Designs of boards: which parts, where without overlaps, and how they are wired. A seed and a number make one."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.simulation.packages import PACKAGES, Package
 from goldenpair.simulation.parts import RGB, Place
-from goldenpair.simulation.scene import Trace, Via, wiring
+from goldenpair.simulation.scene import Trace, Via, Window, wiring
 from goldenpair.simulation.streams import Stream, draws
 
 # what 20 parts are, by the letters of their reference designators; E stands for electrolytics, which are C too
@@ -38,6 +39,36 @@ class Design:
     def name(self, place: int) -> str:
         """Of the pictures of a place, without light and extension: `R12@1`."""
         return f"{self.places[place].refdes}@{self.panels[place]}"
+
+    def near(self, window: Window, reach: float) -> tuple[list[int], tuple[Trace, ...], tuple[Via, ...]]:
+        """Places, traces and vias that may be seen in a window, or within `reach` of it."""
+        parts, traces, vias = self._extents
+        seen = [
+            np.flatnonzero(
+                (boxes[:, 0] < window.x + window.width / 2 + reach)
+                & (boxes[:, 2] > window.x - window.width / 2 - reach)
+                & (boxes[:, 1] < window.y + window.height / 2 + reach)
+                & (boxes[:, 3] > window.y - window.height / 2 - reach)
+            ).tolist()
+            for boxes in (parts, traces, vias)
+        ]
+        return seen[0], tuple(self.traces[i] for i in seen[1]), tuple(self.vias[i] for i in seen[2])
+
+    @cached_property
+    def _extents(self) -> tuple[NDArray[np.float64], ...]:
+        """Left, top, right and bottom of places, traces and vias: [count, 4] each."""
+        parts = [_square(place.x, place.y, max(place.package.courtyard) / 2) for place in self.places]
+        traces = [
+            (*(min(xy) - trace.width for xy in zip(*trace.points, strict=True)),
+             *(max(xy) + trace.width for xy in zip(*trace.points, strict=True)))
+            for trace in self.traces
+        ]  # fmt: skip
+        vias = [_square(via.x, via.y, 2 * via.radius) for via in self.vias]
+        return tuple(np.array(boxes, np.float64).reshape(-1, 4) for boxes in (parts, traces, vias))
+
+
+def _square(x: float, y: float, half: float) -> tuple[float, float, float, float]:
+    return x - half, y - half, x + half, y + half
 
 
 def design(number: int, parts: int, seed: int) -> Design:

@@ -12,8 +12,8 @@
 """
 
 import json
-import shutil
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,16 +62,10 @@ def simulate(out: Path, spec: SimulateSpec, progress: Progress | None = None) ->
         with writing_to(out):
             out.mkdir(parents=True, exist_ok=True)
             with alone_in(out, str(out), "another folder"):
-                if not (out / _STATE).exists():
-                    _write_state(out, spec, complete=False)
-                draw_all(out, line, progress)
-                _finish(out, line)
-                _write_state(out, spec, complete=True)
+                _draw(out, line, progress)
     finally:
-        if (out / _LOCK).exists() and (not made or (out / _STATE).exists()):
-            (out / _LOCK).unlink()
-        elif made:
-            shutil.rmtree(out, ignore_errors=True)  # not even the options could be written
+        if made and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()  # not even the options could be written
     return SimulatedSet(
         out=out,
         train_csv=out / "train.csv",
@@ -82,6 +76,18 @@ def simulate(out: Path, spec: SimulateSpec, progress: Progress | None = None) ->
         spec_path=out / "spec.yaml",
         counts={split: _counts(line, split) for split in SPLITS},
     )
+
+
+def _draw(out: Path, line: Plan, progress: Progress | None) -> None:
+    try:
+        if not (out / _STATE).exists():
+            _write_state(out, line.spec, complete=False)
+        draw_all(out, line, progress)
+        _finish(out, line)
+        _write_state(out, line.spec, complete=True)
+    finally:
+        with suppress(OSError):  # Windows keeps it while it is held
+            (out / _LOCK).unlink()
 
 
 def _refuse(out: Path, spec: SimulateSpec) -> None:
