@@ -69,7 +69,7 @@ def _lay_board(patch: Patch, scene: Scene) -> None:
     lot = scene.lot
     patch.material[:] = np.array((*lot.mask, 0.0, 0.22), np.float32)[:, None, None]
     weave = grain(patch.height.shape, 5, lot.grain)
-    patch.height += np.float32(0.0009) * weave
+    patch.height += np.float32(0.08 * patch.step) * weave
     patch.material[:3] *= 1 + np.float32(0.035) * weave
     copper = Material(*(c * 1.35 + 0.035 for c in lot.mask), 0.12, 0.22)
     for trace in scene.traces:
@@ -161,7 +161,8 @@ def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
     for stain in state.stains:
         if stain.kind == "glue":
             lay_stain(patch, stain)
-    lay_solder(patch, place.package, state, u, v)
+    # parts that can be reversed look the same to their solder
+    lay_solder(patch, place.package, state, *((-u, -v) if state.reversed else (u, v)))
     for bridge in state.bridges:
         lay_bridge(patch, bridge)
     for ball in state.balls:
