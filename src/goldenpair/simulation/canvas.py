@@ -147,7 +147,8 @@ def _tile(smooth: int) -> Array:
 def grain(shape: tuple[int, ...], smooth: int, seed: int) -> Array:
     """Noise [h, w] with grains of about `smooth` points; the same for a seed."""
     at = (seed * 2654435761) % 2**32
+    if max(shape) <= _TILE:
+        row, column = at % (_TILE + 1 - shape[0]), at // _TILE % (_TILE + 1 - shape[1])
+        return _tile(smooth)[row : row + shape[0], column : column + shape[1]]
     rows, columns = (at + np.arange(shape[0])) % _TILE, (at // _TILE + np.arange(shape[1])) % _TILE
-    if rows[0] < rows[-1] and columns[0] < columns[-1] and max(shape) <= _TILE:
-        return _tile(smooth)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return _tile(smooth)[rows[:, None], columns]

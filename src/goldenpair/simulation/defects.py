@@ -51,7 +51,7 @@ def spoil(place: Place, state: PartState, label: Label, severity: float, rng: np
         case "INSUFFICIENT":
             return _with_joints(state, _some(package, rng), volume=_between(0.64, 0.03, severity))
         case "EXCESS":
-            return _with_joints(state, _some(package, rng), volume=_between(1.5, 3.2, severity))
+            return _with_joints(state, _some(package, rng), volume=_between(1.5, 2.8, severity))
         case "COLD":
             return _with_joints(state, _some(package, rng), cold=_between(0.22, 1.0, severity))
         case "BRIDGE":

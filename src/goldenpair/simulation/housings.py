@@ -98,7 +98,7 @@ def _mould(patch: Patch, state: PartState, u: Array, v: Array, bevel: float) -> 
 
 def _print(patch: Patch, state: PartState, u: Array, v: Array, tall: float, widest: float) -> None:
     lot = state.lot
-    lines = state.marking
+    lines = (*state.marking, lot.date) if state.package.component_type == "ic" else state.marking
     for index, text in enumerate(lines):
         line = v - np.float32((index - (len(lines) - 1) / 2) * tall * 1.45)
         letters = text_cover(u, line, text, lot.font, tall, widest, patch.step)
@@ -125,7 +125,8 @@ def lay_gull(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     _mould(patch, state, u, v, 0.1 * length)
     if state.face_down:
         for x in (-0.2, 0.2):
-            _dimple(patch, state, u, v, x * length, 0, 0.12 * length)
+            away = np.sqrt((u - np.float32(x * length)) ** 2 + v * v) - np.float32(0.12 * length)
+            patch.height -= np.clip(-away * np.float32(6 / length), 0, 1) * np.float32(0.06)
         return
     if package.name.startswith("SOT"):
         _print(patch, state, -v, u, 0.5 * length, 0.6 * width)

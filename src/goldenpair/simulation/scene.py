@@ -1,6 +1,7 @@
 """What is on a board: its look, copper, print and parts; and windows onto it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class Trace:
 
     points: tuple[tuple[float, float], ...]
     width: float
+
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of all of it."""
+        (x0, x1), (y0, y1) = ((min(at), max(at)) for at in zip(*self.points, strict=True))
+        return x0 - self.width, y0 - self.width, x1 + self.width, y1 + self.width
 
 
 @dataclass(frozen=True)

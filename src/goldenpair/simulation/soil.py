@@ -7,7 +7,8 @@ import numpy as np
 from goldenpair.simulation.canvas import Array, Material, Patch, from_line, grain
 from goldenpair.simulation.parts import Crack, Stain
 
-_FLUX = Material(0.42, 0.3, 0.1, 0.0, 0.1)
+_FLUX_PASSES, _FLUX_SCATTERS = (0.72, 0.55, 0.22), (0.13, 0.09, 0.02)
+"""Flux is clear: it filters the colour below it and adds a little of its own."""
 _DUST = Material(0.62, 0.61, 0.58, 0.0, 0.8)
 _FIBRE = Material(0.7, 0.7, 0.72, 0.0, 0.5)
 _GLUE = Material(0.42, 0.08, 0.05, 0.0, 0.15)
@@ -39,7 +40,15 @@ def lay_stain(patch: Patch, stain: Stain) -> None:
     patchy = np.clip(
         np.float32(0.62) + np.float32(0.3) * rim + np.float32(0.16) * grain(rim.shape, 5, stain.seed), 0, 1
     )
-    near.lay(edge * patchy * amount, _GLUE if stain.kind == "glue" else _FLUX)
+    if stain.kind == "glue":
+        near.lay(edge * patchy * amount, _GLUE)
+    else:
+        film = edge * patchy * amount
+        colours = zip(near.material, _FLUX_PASSES, _FLUX_SCATTERS, strict=False)
+        for below, passes, scatters in colours:
+            below += film * (np.float32(passes - 1) * below + np.float32(scatters))
+        near.material[3] *= 1 - np.float32(0.75) * film
+        near.material[4] += film * (np.float32(0.12) - near.material[4])
     high = 0.12 if stain.kind == "glue" else 0.02
     near.height += edge * amount * np.float32(high) * (np.sqrt(thick) + rim)
 
@@ -61,11 +70,13 @@ def _lay_fibre(near: Patch, stain: Stain) -> None:
 
 def lay_crack(patch: Patch, crack: Crack, u: Array, v: Array) -> None:
     """A gap through the body; u and v are the patch's points as seen from the part."""
-    wobble = np.float32(0.6 * crack.width) * grain(u.shape, 2, len(crack.points) + 5)
+    wobble = np.float32(0.35 * crack.width) * grain(u.shape, 2, len(crack.points) + 5)
     cut = np.zeros_like(u)
     for start, end in zip(crack.points[:-1], crack.points[1:], strict=True):
         away, _ = from_line(u, v, start, end)
         cut = np.maximum(cut, patch.cover(away + wobble - np.float32(crack.width / 2), 1.5))
     cut = cut * patch.part
-    patch.lay(cut, Material(0.04, 0.035, 0.03, 0.0, 0.8))
+    # fresh edges of dark mould are light; gaps in light bodies are dark
+    mean = float((patch.material[1] * patch.part).sum() / max(float(patch.part.sum()), 1e-6))
+    patch.lay(cut, Material(0.2, 0.2, 0.19, 0.0, 0.8) if mean < 0.12 else Material(0.04, 0.035, 0.03, 0.0, 0.8))
     patch.height -= cut * np.float32(min(2.5 * crack.width, 0.25))

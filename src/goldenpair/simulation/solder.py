@@ -42,9 +42,18 @@ def lay_solder(patch: Patch, package: Package, state: PartState, u: Array, v: Ar
         if near is None:
             continue
         here = near.within(patch)
-        foot = state.package.pads[index].foot if len(state.package.pads) == len(package.pads) else pad.foot
+        foot = _foot(state, index)
         away = None if in_air(pad, joint, state) else np.maximum(outside(u[here], v[here], foot), 0)
         _lay_joint(near, land, joint, away, _climb(state), state.grain + index)
+
+
+def _foot(state: PartState, index: int) -> Rect:
+    """Where a terminal stands. A part on its side stands on another of its faces."""
+    foot = state.package.pads[index].foot
+    if not state.roll:
+        return foot
+    roll = math.radians(abs(state.roll))
+    return Rect(foot.x, foot.y, foot.width, foot.height * math.cos(roll) + state.package.height * math.sin(roll))
 
 
 def _climb(state: PartState) -> float:
@@ -54,33 +63,37 @@ def _climb(state: PartState) -> float:
 def _lay_joint(near: Patch, land: Rect, joint: Joint, away: Array | None, climb: float, seed: int) -> None:
     """One joint. `away` is the distance to the terminal, None where there is none."""
     volume = joint.volume
-    spread = 0.2 * max(volume - 1.3, 0) * min(land.width, land.height)
-    shrink = max(0.8 - volume, 0) * 0.55 * min(land.width, land.height)
+    thin = min(land.width, land.height)
+    spread = 0.11 * max(volume - 1.3, 0) * thin
+    shrink = max(0.8 - volume, 0) * 0.45 * thin
     lumps = grain(near.height.shape, 5, seed)
-    inside = np.float32(spread) - outside(near.x, near.y, land, 0.05)
-    small = min(land.width, land.height) / 2 + spread
+    rim = np.float32(spread) - outside(near.x, near.y, land, min(0.05 + 2 * spread, 0.45 * thin))
+    # like the distance to the rim, but smooth: surface tension leaves no ridges
+    across = np.maximum(np.float32(land.width / 2 + spread) - np.abs(near.x - np.float32(land.x)), 0)
+    down = np.maximum(np.float32(land.height / 2 + spread) - np.abs(near.y - np.float32(land.y)), 0)
+    edge = across * down / np.sqrt(across * across + down * down + np.float32(1e-6))
+    small = thin / 2 + spread
     if away is None:
-        inside = inside - np.float32(shrink)
-        dome = np.clip(inside * np.float32(1 / small), 0, 1)
+        rim = rim - np.float32(shrink)
+        dome = np.clip((edge - np.float32(shrink)) * np.float32(1.2 / small), 0, 1)
         height = np.float32(FILM) + np.float32(0.42 * volume * small) * np.sqrt(dome * (2 - dome))
-        wet = near.cover(-inside, 2.0)
+        wet = near.cover(-rim, 2.0)
     else:
-        inside = inside - np.minimum(np.float32(shrink), 0.9 * away)
-        edge = np.maximum(inside, 0)
         left = edge / (away + edge + np.float32(1e-4))  # 1 at the terminal, 0 at the edge of the land
         hollow = 2.3 * volume**-1.3
         rise = climb * min(volume, 1.0) ** 0.7 * (1 + 0.45 * max(volume - 1.15, 0))
-        bulge = 0.6 * max(volume - 1.25, 0) * small
+        bulge = 0.5 * max(volume - 1.25, 0) * small
         height = np.float32(FILM) + np.float32(rise) * left ** np.float32(hollow)
         height += np.float32(0.045 * volume * small + bulge) * np.sqrt(np.clip(edge * np.float32(1 / small), 0, 1))
-        wet = near.cover(-inside, 2.0)
+        wet = near.cover(-rim, 2.0)
         if volume < 0.8:  # what the solder did not reach
-            reach = max(volume, 0.02) * max(land.width, land.height)
-            wet = wet * near.cover(away - np.float32(reach) * (1 + 0.12 * lumps), 4.0)
+            reach = np.float32((volume / 0.8) ** 0.8) * away.max()
+            wet = wet * near.cover(np.minimum(away, np.float32(shrink)) - rim, 2.0)
+            wet = wet * near.cover(away * (1 + 0.06 * lumps) - reach, 4.0)
     # freshly molten solder is never quite smooth; cold solder is lumpy and dull
-    height += np.float32(0.0006 + 0.018 * joint.cold) * lumps * np.clip(inside * np.float32(12), 0, 1)
+    height += np.float32((0.04 + 1.3 * joint.cold) * near.step) * lumps * np.clip(rim * np.float32(12), 0, 1)
     if joint.cold > 0.1:
-        height += np.float32(0.012 * joint.cold) * grain(near.height.shape, 2, seed + 9)
+        height += np.float32(0.35 * joint.cold * near.step) * grain(near.height.shape, 2, seed + 9)
     near.pour(wet, _solder(joint.cold), height)
 
 

@@ -69,33 +69,48 @@ def _lay_board(patch: Patch, scene: Scene) -> None:
     lot = scene.lot
     patch.material[:] = np.array((*lot.mask, 0.0, 0.22), np.float32)[:, None, None]
     weave = grain(patch.height.shape, 5, lot.grain)
-    patch.height += np.float32(0.0009) * weave
+    patch.height += np.float32(0.08 * patch.step) * weave
     patch.material[:3] *= 1 + np.float32(0.035) * weave
-    copper = Material(*(c * 1.35 + 0.035 for c in lot.mask), 0.12, 0.22)
-    for trace in scene.traces:
-        for start, end in zip(trace.points[:-1], trace.points[1:], strict=True):
-            middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-            near = patch.near(
-                *middle, abs(start[0] - end[0]) / 2 + trace.width, abs(start[1] - end[1]) / 2 + trace.width
-            )
-            if near is not None:
-                away, _ = from_line(near.x, near.y, start, end)
-                away = away - np.float32(trace.width / 2)
-                near.lay(near.cover(away, 2.0), copper)
-                rise = np.clip(np.float32(0.5) - away * np.float32(1 / 0.08), 0, 1)
-                np.maximum(near.height, np.float32(0.03) * rise * rise * (3 - 2 * rise), out=near.height)
-    for via in scene.vias:
-        near = patch.near(via.x, via.y, via.radius * 1.4, via.radius * 1.4)
-        if near is not None:
-            away = np.sqrt((near.x - np.float32(via.x)) ** 2 + (near.y - np.float32(via.y)) ** 2)
-            near.lay(near.cover(away - np.float32(via.radius), 2.0), copper, 0.035)
-            near.lay(near.cover(away - np.float32(0.5 * via.radius), 2.0), Material(0.02, 0.03, 0.02), -0.15)
+    _lay_copper(patch, scene)
     rim = np.maximum(
         np.maximum(-patch.x, patch.x - np.float32(scene.width)),
         np.maximum(-patch.y, patch.y - np.float32(scene.height)),
     )
     if rim.max() > 0:
         patch.lay(patch.cover(-rim), Material(0.01, 0.01, 0.01, 0.0, 0.9), -1.6)
+
+
+def _lay_copper(patch: Patch, scene: Scene) -> None:
+    """Traces and vias, under the solder mask."""
+    copper = Material(*(c * 1.35 + 0.035 for c in scene.lot.mask), 0.12, 0.22)
+    (left, right), (top, bottom) = ((float(at.flat[0]), float(at.flat[-1])) for at in (patch.x, patch.y))
+    for trace in scene.traces:
+        box = trace.box
+        if box[0] > right or box[2] < left or box[1] > bottom or box[3] < top:  # of thousands, a few are near
+            continue
+        for start, end in zip(trace.points[:-1], trace.points[1:], strict=True):
+            _lay_line(patch, start, end, trace.width, copper)
+    for via in scene.vias:
+        if not (left < via.x + 1 and via.x - 1 < right and top < via.y + 1 and via.y - 1 < bottom):
+            continue
+        near = patch.near(via.x, via.y, via.radius * 1.4, via.radius * 1.4)
+        if near is not None:
+            away = np.sqrt((near.x - np.float32(via.x)) ** 2 + (near.y - np.float32(via.y)) ** 2)
+            near.lay(near.cover(away - np.float32(via.radius), 2.0), copper, 0.035)
+            near.lay(near.cover(away - np.float32(0.5 * via.radius), 2.0), Material(0.02, 0.03, 0.02), -0.15)
+
+
+def _lay_line(
+    patch: Patch, start: tuple[float, float], end: tuple[float, float], width: float, copper: Material
+) -> None:
+    half_x, half_y = (abs(start[i] - end[i]) / 2 + width for i in (0, 1))
+    near = patch.near((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, half_x, half_y)
+    if near is not None:
+        away, _ = from_line(near.x, near.y, start, end)
+        away = away - np.float32(width / 2)
+        near.lay(near.cover(away, 2.0), copper)
+        rise = np.clip(np.float32(0.5) - away * np.float32(1 / 0.08), 0, 1)
+        np.maximum(near.height, np.float32(0.03) * rise * rise * (3 - 2 * rise), out=near.height)
 
 
 def _frame(whole: Patch, scene: Scene, place: Place, state: PartState) -> Patch | None:
@@ -150,7 +165,7 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
         return
     x, y = np.broadcast_arrays(near.x - np.float32(at[0]), near.y - np.float32(at[1]))
     x, y = (y, -x) if turned else (x, y)
-    sign = -1 if place.turns % 4 in (2, 3) else 1
+    sign = -1 if (place.turns + turned) % 4 in (2, 3) else 1  # readable from below or from the right
     near.lay(text_cover(sign * x, sign * y, place.refdes, 0, tall, max(wide, high), patch.step), ink, 0.045)
 
 
@@ -161,7 +176,8 @@ def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
     for stain in state.stains:
         if stain.kind == "glue":
             lay_stain(patch, stain)
-    lay_solder(patch, place.package, state, u, v)
+    # parts that can be reversed look the same to their solder
+    lay_solder(patch, place.package, state, *((-u, -v) if state.reversed else (u, v)))
     for bridge in state.bridges:
         lay_bridge(patch, bridge)
     for ball in state.balls:
