@@ -1,6 +1,6 @@
 """Contact sheets of the simulator for docs/simulate.md: all packages, all defects, one board.
 
-    python benchmarks/simulation_sheets.py docs
+python benchmarks/simulation_sheets.py docs
 """
 
 import argparse
@@ -16,7 +16,7 @@ from goldenpair.simulation.camera import Camera, photograph
 from goldenpair.simulation.defects import spoil
 from goldenpair.simulation.designs import design
 from goldenpair.simulation.packages import PACKAGES, Label
-from goldenpair.simulation.parts import PartLot, PartState, Place, good_state, golden_state
+from goldenpair.simulation.parts import PartLot, PartState, Place, golden_state, good_state
 from goldenpair.simulation.plan import plan
 from goldenpair.simulation.scene import BoardLot, Scene, crop_window
 from goldenpair.simulation.surface import surface

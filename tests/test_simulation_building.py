@@ -71,9 +71,8 @@ def test_a_crop_is_the_same_whatever_befalls_its_neighbours(built):
 def test_a_whole_board_shows_all_its_defects(built):
     good = Built(built.design, built.number, built.lot, built.camera, built.good, {})
     seen, wanted = (whole_board(one, ["UniformLight"], SPEC.seed)[0].astype(int) for one in (built, good))
-    assert seen.shape[1] / seen.shape[0] == pytest.approx(
-        (built.design.width + 2) / (built.design.height + 2), rel=0.02
-    )
+    width, height = built.design.width + 2, built.design.height + 2
+    assert seen.shape[1] / seen.shape[0] == pytest.approx(width / height, rel=0.02)
     per_mm = seen.shape[1] / width
     for place, defect in BOARD.defects.items():
         if defect.label == "MISSING":
