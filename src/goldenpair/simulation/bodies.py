@@ -48,10 +48,10 @@ def _tilted(at: Array, size: float, tall: float, degrees: float, hinged: bool) -
     angle = math.radians(min(abs(degrees), 89.9))
     cos, sin = math.cos(angle), math.sin(angle)
     seen = size * cos + tall * sin
-    run = (at if degrees >= 0 else -at) + np.float32(size / 2 if hinged else seen / 2)
-    along = np.minimum(run * np.float32(1 / cos), np.float32(size)) - np.float32(size / 2)
-    face = np.maximum(run - np.float32(size * cos), 0) * np.float32(1 / max(sin, 1e-3))
-    height = (along + np.float32(size / 2)) * np.float32(sin) + np.float32(tall * cos) - face * np.float32(cos)
+    run = (at if degrees >= 0 else -at) + (size / 2 if hinged else seen / 2)
+    along = np.minimum(run * (1 / cos), size) - size / 2
+    face = np.maximum(run - size * cos, 0) * (1 / max(sin, 1e-3))
+    height = (along + size / 2) * sin + tall * cos - face * cos
     return (along if degrees >= 0 else -along), face, height, seen
 
 
@@ -67,7 +67,7 @@ def _box(patch: Patch, state: PartState, u: Array, v: Array, radius: float) -> t
     if state.roll:
         height = rolled
     elif not state.lean:
-        height = np.full_like(u, np.float32(tall))
+        height = np.full_like(u, tall)
     cover = patch.cover(away)
     patch.height += cover * (height - rounded(-away, radius) - patch.height)
     np.maximum(patch.part, cover, out=patch.part)
@@ -87,11 +87,11 @@ def lay_chip(patch: Patch, state: PartState, u: Array, v: Array) -> None:
         top = patch.cover(outside(along, across, Rect(0, 0, length - 2 * cap, width * 0.92), 0.03 * width)) * cover
         top = top * (end <= 0) * (side <= 0)
         if state.face_down:
-            dark = tuple(g + (c - g) * state.face_down for c, g in zip(_CERAMIC[:3], glaze[:3], strict=True))
-            patch.lay(top, Material(*dark, 0.0, 0.5))
+            patch.lay(top, glaze)
+            patch.lay(top * state.face_down, _CERAMIC)
         else:
             patch.lay(top, glaze)
-            patch.height += top * np.float32(0.012)
+            patch.height += top * 0.012
             if state.marking:
                 flip = -1 if lot.upside_down else 1
                 letters = text_cover(
@@ -103,21 +103,19 @@ def lay_chip(patch: Patch, state: PartState, u: Array, v: Array) -> None:
                     0.86 * (length - 2 * cap),
                     patch.step,
                 )
-                patch.lay(letters * top * np.float32(lot.ink), _PRINT)
+                patch.lay(letters * top * lot.ink, _PRINT)
     else:
         kinds = _CAPACITORS if package.component_type == "capacitor" else _FERRITES
         patch.lay(cover, tinted(kinds[lot.source], lot.tint))
     metal = patch.cover(
-        np.float32(length / 2 - cap)
-        + np.float32(0.012 * width) * grain(cover.shape, 5, state.grain + 3)
-        - np.abs(along),
+        (length / 2 - cap) + (0.012 * width) * grain(cover.shape, 5, state.grain + 3) - np.abs(along),
         2.0,
     )
     metal = np.maximum(metal, end > 0) * cover
     patch.lay(metal, TIN)
-    swell = np.clip((np.abs(along) - np.float32(length / 2 - cap)) * np.float32(8 / cap), 0, 1)
-    patch.height += metal * swell * np.float32(0.02)
-    patch.height += cover * fine * np.float32(0.0008)
+    swell = np.clip((np.abs(along) - (length / 2 - cap)) * (8 / cap), 0, 1)
+    patch.height += metal * swell * 0.02
+    patch.height += cover * fine * 0.0008
 
 
 def lay_wound(patch: Patch, state: PartState, u: Array, v: Array) -> None:
@@ -129,18 +127,13 @@ def lay_wound(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     flange = package.pads[0].foot.width * 0.9
     inside = patch.cover(outside(along, across, Rect(0, 0, length - 2 * flange, width * 0.96))) * cover * (end <= 0)
     wires = 11 + 2 * lot.source
-    turn = np.sin(along * np.float32(math.pi * wires / (length - 2 * flange))) ** 2
-    bend = np.clip(1 - (across * np.float32(1.9 / width)) ** 2, 0, 1)
+    turn = np.sin(along * (math.pi * wires / (length - 2 * flange))) ** 2
+    bend = np.clip(1 - (across * (1.9 / width)) ** 2, 0, 1)
     patch.lay(inside, tinted(_COPPER, lot.tint))
-    coil = (
-        np.float32(package.height)
-        - np.float32(0.45)
-        + np.float32(0.3) * np.sqrt(bend)
-        + np.float32(0.07) * np.sqrt(turn)
-    )
+    coil = package.height - 0.45 + 0.3 * np.sqrt(bend) + 0.07 * np.sqrt(turn)
     patch.height += inside * (coil - patch.height)
-    tabs = patch.cover(np.float32(length / 2 - 0.3 * flange) - np.abs(along), 2.0)
-    tabs = np.maximum(tabs, end > 0) * patch.cover(np.abs(across) - np.float32(0.36 * width)) * cover
+    tabs = patch.cover((length / 2 - 0.3 * flange) - np.abs(along), 2.0)
+    tabs = np.maximum(tabs, end > 0) * patch.cover(np.abs(across) - 0.36 * width) * cover
     patch.lay(tabs, TIN)
 
 
@@ -152,33 +145,27 @@ def lay_led(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     top = cover * (end <= 0) * (side <= 0)
     cap = package.pads[0].foot.width * 0.7
     patch.lay(cover, _WHITE)
-    ends = patch.cover(np.float32(length / 2 - cap) - np.abs(along), 2.0) * cover
-    notch = np.sqrt((np.abs(along) - np.float32(length / 2)) ** 2 + across**2) - np.float32(0.16 * width)
-    patch.height -= cover * np.float32(0.35 * package.height) * ends
+    ends = patch.cover((length / 2 - cap) - np.abs(along), 2.0) * cover
+    notch = np.sqrt((np.abs(along) - length / 2) ** 2 + across**2) - 0.16 * width
+    patch.height -= cover * (0.35 * package.height) * ends
     patch.lay(np.maximum(ends, (end > 0) * cover), Material(0.84, 0.72, 0.46, 0.95, 0.25))
     patch.lay(patch.cover(notch) * cover, Material(0.12, 0.14, 0.08), 0.05)
     lens = patch.cover(outside(along, across, Rect(0, 0, length - 2 * cap, width * 0.94), 0.04)) * top
     if state.face_down:
-        under = (
-            _WHITE[:3]
-            if state.face_down > 0.5
-            else tuple(0.5 * (a + b) for a, b in zip(_WHITE, _LENSES[0], strict=True))[:3]
-        )
-        patch.lay(lens, Material(*under, 0.0, 0.5))
-        patch.lay(
-            lens * patch.cover(np.abs(along) + np.abs(across) - np.float32(0.24 * width)) * np.float32(state.face_down),
-            _GREEN,
-        )
+        patch.lay(lens, _LENSES[0])
+        patch.lay(lens * (0.5 + 0.5 * state.face_down), _WHITE)
+        diamond = np.abs(along) + np.abs(across) - 0.24 * width
+        patch.lay(lens * patch.cover(diamond) * state.face_down, _GREEN)
         return
     clear = tinted(_LENSES[lot.source], lot.tint)
     patch.lay(lens, clear)
-    bow = np.clip(1 - (across * np.float32(2 / width)) ** 2, 0, 1)
-    patch.height += lens * np.float32(0.12 * width) * np.sqrt(bow)
+    bow = np.clip(1 - (across * (2 / width)) ** 2, 0, 1)
+    patch.height += lens * (0.12 * width) * np.sqrt(bow)
     die = patch.cover(outside(along, across, Rect(0.06 * length, 0, 0.2 * width, 0.2 * width)), 3.0) * lens
-    patch.lay(die * np.float32(0.75), Material(0.4, 0.34, 0.12, 0.3, 0.3))
+    patch.lay(die * 0.75, Material(0.4, 0.34, 0.12, 0.3, 0.3))
     wire = patch.cover(outside(along, across, Rect(-0.08 * length, 0, 0.2 * length, 0.05 * width)), 2.0) * lens
-    patch.lay(wire * np.float32(0.5), Material(0.86, 0.7, 0.4, 0.8, 0.3))
+    patch.lay(wire * 0.5, Material(0.86, 0.7, 0.4, 0.8, 0.3))
     mark = patch.cover(
         outside(along, across, Rect(-0.5 * length + cap + 0.09 * length, 0, 0.09 * length, 0.8 * width), 0.02), 2.0
     )
-    patch.lay(mark * lens * np.float32(lot.ink), _GREEN)
+    patch.lay(mark * lens * lot.ink, _GREEN)

@@ -14,7 +14,7 @@ from goldenpair.simulation.parts import RGB
 from goldenpair.simulation.surface import FINE, Surface
 from goldenpair.specs.simulate import Light
 
-_GLOSS = np.float32(0.045)
+_GLOSS = 0.045
 """How much a clear surface mirrors of what falls on it."""
 _CELL = 4
 """Shadows are found on a grid of this many pixels."""
@@ -78,16 +78,16 @@ def photograph(
 def _indices(seen: Surface) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where in the lights' tables each point is: by slope, and by slope and roughness."""
     height = seen.height
-    scale = np.float32(0.5 / seen.step)
+    scale = 0.5 / seen.step
     down, across = np.empty_like(height), np.empty_like(height)
     down[1:-1] = (height[2:] - height[:-2]) * scale
     across[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * scale
     down[[0, -1]], across[:, [0, -1]] = down[[1, -2]], across[:, [1, -2]]
-    down += np.float32(seen.tilt[1])
-    across += np.float32(seen.tilt[0])
+    down += seen.tilt[1]
+    across += seen.tilt[0]
     gradient = np.sqrt(down * down + across * across)
-    slope = (slope_index(gradient) + np.float32(0.5)).astype(np.intp)
-    rough = (seen.material[4] * np.float32(ROUGHS - 1) + np.float32(0.5)).astype(np.intp)
+    slope = (slope_index(gradient) + 0.5).astype(np.intp)
+    rough = (seen.material[4] * (ROUGHS - 1) + 0.5).astype(np.intp)
     return slope, slope * ROUGHS + rough
 
 
@@ -105,7 +105,7 @@ def _horizon(seen: Surface) -> Array:
         for distance in (1, 2, 4, 8):
             dy, dx = round(distance * math.sin(turn)), round(distance * math.cos(turn))
             there = around[far + dy : far + dy + rows, far + dx : far + dx + columns]
-            run = np.float32(1 / (math.hypot(dy, dx) * cell * seen.step))
+            run = 1 / (math.hypot(dy, dx) * cell * seen.step)
             np.maximum(found[index], (there - coarse) * run, out=found[index])
     return found
 
@@ -114,8 +114,8 @@ def _clear(blocked: Array, light: Light, channel: int, shape: tuple[int, ...]) -
     """Share of a band that reaches each point past what stands around it."""
     band = BANDS[light][channel]
     high, low = (1 / math.tan(math.radians(max(angle, 3.0))) for angle in (band.start, band.end))
-    coarse = np.clip((np.float32(high) - blocked) * np.float32(1 / (high - low)), 0, 1).mean(0)
-    rows = _stretched(np.float32(0.12) + np.float32(0.88) * coarse)
+    coarse = np.clip((high - blocked) * (1 / (high - low)), 0, 1).mean(0)
+    rows = _stretched(0.12 + 0.88 * coarse)
     return _stretched(rows.T).T[: shape[0], : shape[1]]
 
 
@@ -127,19 +127,19 @@ def _stretched(coarse: Array) -> Array:
     for row in range(_CELL):
         at = (row + 0.5) / _CELL - 0.5
         other = below if at > 0 else above
-        out[:, row] = coarse + np.float32(abs(at)) * (other - coarse)
+        out[:, row] = coarse + abs(at) * (other - coarse)
     return out.reshape(-1, coarse.shape[1])
 
 
 def _small(fine: Array) -> Array:
     """One value for each pixel. Sensors clip, but only after the lens has mixed."""
     down = fine[::FINE] + fine[1::FINE]
-    found: Array = (down[:, ::FINE] + down[:, 1::FINE]) * np.float32(0.25)
+    found: Array = (down[:, ::FINE] + down[:, 1::FINE]) * 0.25
     return found
 
 
 def _blurred(pictures: Array, blur: float) -> Array:
-    side = np.float32(0.22 * blur)
+    side = 0.22 * blur
     for _ in range(2):
         ends = pictures[:, :1], pictures[:, -1:]
         around = np.concatenate([ends[0], pictures[:, :-1]], 1) + np.concatenate([pictures[:, 1:], ends[1]], 1)
@@ -149,7 +149,7 @@ def _blurred(pictures: Array, blur: float) -> Array:
 
 def _noisy(pictures: Array, noise: float, rng: np.random.Generator) -> Array:
     """Shot noise grows with the root of the light; the sensor adds its own."""
-    strength = np.float32(0.0022 * noise) + np.float32(0.011 * noise) * np.sqrt(pictures)
+    strength = (0.0022 * noise) + (0.011 * noise) * np.sqrt(pictures)
     for picture, scale, seed in zip(pictures, strength, rng.integers(2**31, size=3).tolist(), strict=True):
         picture += scale * grain(picture.shape, 0, seed)
     return pictures
@@ -164,5 +164,5 @@ def _curve() -> NDArray[np.uint8]:
 
 
 def _developed(picture: Array) -> NDArray[np.uint8]:
-    at = (picture * np.float32(4095 / 1.5) + np.float32(0.5)).astype(np.intp)
+    at = (picture * (4095 / 1.5) + 0.5).astype(np.intp)
     return _curve().take(at, mode="clip")

@@ -72,14 +72,16 @@ class Patch:
 
     def pour(self, cover: Array, material: Material, height: Array) -> None:
         """The same where `height` [h, w] is above what is there already."""
-        above = cover * np.clip((height - self.height) / np.float32(0.4 * self.step) + 0.5, 0, 1)
+        above = cover * np.clip((height - self.height) / (0.4 * self.step) + 0.5, 0, 1)
         self.lay(above, material, height)
 
     def cover(self, outside: Array, soft: float = 1.0) -> Array:
         """Share covered of each point by a shape, from the distance to it; `soft` is its edge's width in points."""
-        found = outside * np.float32(-1 / (soft * self.step))
-        found += np.float32(0.5)
-        return np.minimum(np.maximum(found, 0, out=found), 1, out=found)
+        found: Array = outside * (-1 / (soft * self.step))
+        found += 0.5
+        np.maximum(found, 0, out=found)
+        np.minimum(found, 1, out=found)
+        return found
 
     def within(self, other: "Patch") -> tuple[slice, slice]:
         """Where in the arrays of another patch, of which this is a piece, it is."""
@@ -96,13 +98,13 @@ def _span(first: float, step: float, count: int, middle: float, half: float) -> 
 
 def outside(x: Array, y: Array, rect: Rect, corner: float = 0.0) -> Array:
     """Distance to a rectangle with rounded corners, negative inside."""
-    dx = np.abs(x - np.float32(rect.x)) - np.float32(rect.width / 2 - corner)
-    dy = np.abs(y - np.float32(rect.y)) - np.float32(rect.height / 2 - corner)
-    inner = np.maximum(dx, dy)
+    dx = np.abs(x - rect.x) - (rect.width / 2 - corner)
+    dy = np.abs(y - rect.y) - (rect.height / 2 - corner)
+    inner: Array = np.maximum(dx, dy)
     np.minimum(inner, 0, out=inner)
     dx, dy = np.maximum(dx, 0), np.maximum(dy, 0)  # one line each where x is a row and y a column
     inner += np.sqrt(dx * dx + dy * dy)
-    inner -= np.float32(corner)
+    inner -= corner
     return inner
 
 
@@ -111,18 +113,18 @@ def from_line(x: Array, y: Array, start: tuple[float, float], end: tuple[float, 
     ax, ay = end[0] - start[0], end[1] - start[1]
     square = max(ax * ax + ay * ay, 1e-9)
     along = np.clip(
-        (x - np.float32(start[0])) * np.float32(ax / square) + (y - np.float32(start[1])) * np.float32(ay / square),
+        (x - start[0]) * (ax / square) + (y - start[1]) * (ay / square),
         0,
         1,
     )
-    dx, dy = x - np.float32(start[0]) - along * np.float32(ax), y - np.float32(start[1]) - along * np.float32(ay)
+    dx, dy = x - start[0] - along * ax, y - start[1] - along * ay
     return np.sqrt(dx * dx + dy * dy), along
 
 
 def rounded(inside: Array, radius: float) -> Array:
     """How far a rounded edge lies below the plane, from the distance to the edge (positive inside)."""
-    off = np.clip(1 - inside * np.float32(1 / radius), 0, 1)
-    found: Array = np.float32(radius) * (1 - np.sqrt(1 - 0.98 * off * off))
+    off = np.clip(1 - inside * (1 / radius), 0, 1)
+    found: Array = radius * (1 - np.sqrt(1 - 0.98 * off * off))
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from goldenpair.simulation.packages import PACKAGES, Label, Package, Pad
-from goldenpair.simulation.parts import Ball, Bridge, Crack, PartState, Place, Stain, good_angle
+from goldenpair.simulation.parts import Ball, Bridge, Crack, Kind, PartState, Place, Stain, good_angle
 
 _BODY_CHANGES = 0.6
 """From this severity on a wrong part is another component, below it another value or make."""
@@ -160,7 +160,7 @@ def _top(pad: Pad) -> float:
 
 
 def _stain(package: Package, severity: float, rng: np.random.Generator) -> Stain:
-    kinds = ("flux", "flux", "fibre", "dust")
+    kinds: tuple[Kind, ...] = ("flux", "flux", "fibre", "dust")
     kind = kinds[int(rng.integers(len(kinds)))]
     x, y = rng.uniform(-0.4, 0.4, 2) * package.courtyard
     radius = _between(0.055, 0.28, severity) * max(package.courtyard) * (0.7 if kind == "dust" else 1.0)

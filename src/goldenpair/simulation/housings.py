@@ -32,23 +32,23 @@ _SUBSTRATE = Material(0.05, 0.2, 0.1, 0.0, 0.3)
 
 def _lead(patch: Patch, pad: Pad, joint: Joint, state: PartState, u: Array, v: Array, start: float, top: float) -> None:
     """A gull-wing lead: out of the body at height `top`, `start` mm from the part's middle, down to its foot."""
-    out = np.float32(pad.out[0]) * u + np.float32(pad.out[1]) * v
-    row = np.float32(pad.out[0]) * v - np.float32(pad.out[1]) * u
+    out = pad.out[0] * u + pad.out[1] * v
+    row = pad.out[0] * v - pad.out[1] * u
     foot = pad.foot
     far = abs(foot.x) + foot.width / 2 if pad.out[0] else abs(foot.y) + foot.height / 2
     long = foot.width if pad.out[0] else foot.height
     wide = foot.height if pad.out[0] else foot.width
     at = pad.out[0] * foot.y - pad.out[1] * foot.x
     run = far - long - start
-    reach = np.clip((out - np.float32(start)) * np.float32(1 / max(far - start, 1e-3)), 0, 1)
-    row = row - np.float32(at) - np.float32(joint.bend) * reach
+    reach = np.clip((out - start) * (1 / max(far - start, 1e-3)), 0, 1)
+    row = row - at - joint.bend * reach
     thick = 0.13 + (0.03 if top < 0.4 else 0.0)
-    down = np.clip((out - np.float32(start + 0.25 * run)) * np.float32(1 / max(0.75 * run, 0.02)), 0, 1)
+    down = np.clip((out - (start + 0.25 * run)) * (1 / max(0.75 * run, 0.02)), 0, 1)
     down = down * down * (3 - 2 * down)
-    height = np.float32(top) + (np.float32(thick) - np.float32(top)) * down + np.float32(joint.lift) * reach * reach
+    height = top + (thick - top) * down + joint.lift * reach * reach
     away = outside(out, row, Rect((start + far) / 2 - 0.1, 0, far - start + 0.2, wide), 0.02)
     if state.face_down:
-        height = np.float32(top) + np.float32(0.8 * top) * down
+        height = top + (0.8 * top) * down
     cover = patch.cover(away)
     patch.lay(cover, TIN, height - rounded(-away, 0.03))
 
@@ -85,13 +85,13 @@ def _mould(patch: Patch, state: PartState, u: Array, v: Array, bevel: float) -> 
     away = outside(u, v, Rect(0, 0, length, width), 0.06)
     cover = patch.cover(away)
     # moulds open: the sides lean inwards, with a rounded rim
-    slope = np.clip(1 + away * np.float32(1 / bevel), 0, 1)
-    height = np.float32(state.package.height) - slope * slope * np.float32(0.55 * state.package.height)
+    slope = np.clip(1 + away * (1 / bevel), 0, 1)
+    height = state.package.height - slope * slope * (0.55 * state.package.height)
     material = tinted(_MOULDS[lot.source], lot.tint)
     if state.face_down:
         shade = 1 + 0.9 * state.face_down
         material = tinted(material, (shade, shade, shade))
-    patch.lay(cover, material, height + np.float32(0.0025) * grain(u.shape, 0, state.grain))
+    patch.lay(cover, material, height + 0.0025 * grain(u.shape, 0, state.grain))
     np.maximum(patch.part, cover, out=patch.part)
     return cover
 
@@ -100,22 +100,22 @@ def _print(patch: Patch, state: PartState, u: Array, v: Array, tall: float, wide
     lot = state.lot
     lines = (*state.marking, lot.date) if state.package.component_type == "ic" else state.marking
     for index, text in enumerate(lines):
-        line = v - np.float32((index - (len(lines) - 1) / 2) * tall * 1.45)
+        line = v - ((index - (len(lines) - 1) / 2) * tall * 1.45)
         letters = text_cover(u, line, text, lot.font, tall, widest, patch.step)
-        patch.lay(letters * np.float32(lot.ink), _LASERS[lot.source])
+        patch.lay(letters * lot.ink, _LASERS[lot.source])
 
 
 def _dimple(patch: Patch, state: PartState, u: Array, v: Array, x: float, y: float, radius: float) -> None:
     """Pin 1: a round dent in the mould, or printed where a source does so."""
-    away = np.sqrt((u - np.float32(x)) ** 2 + (v - np.float32(y)) ** 2) - np.float32(radius)
+    away = np.sqrt((u - x) ** 2 + (v - y) ** 2) - radius
     cover = patch.cover(away, 2.0)
     if state.lot.source == 1:
-        patch.lay(cover * np.float32(state.lot.ink), _LASERS[1])
+        patch.lay(cover * state.lot.ink, _LASERS[1])
         return
-    bowl = np.clip(-away * np.float32(1 / (0.4 * radius)), 0, 1)
-    patch.height -= bowl * np.float32(0.12 * radius + 0.02)
+    bowl = np.clip(-away * (1 / (0.4 * radius)), 0, 1)
+    patch.height -= bowl * (0.12 * radius + 0.02)
     shade = 1 + 0.9 * state.lot.ink
-    patch.material[:3] *= 1 + cover * np.float32(shade - 1)
+    patch.material[:3] *= 1 + cover * (shade - 1)
 
 
 def lay_gull(patch: Patch, state: PartState, u: Array, v: Array) -> None:
@@ -125,8 +125,8 @@ def lay_gull(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     _mould(patch, state, u, v, 0.1 * length)
     if state.face_down:
         for x in (-0.2, 0.2):
-            away = np.sqrt((u - np.float32(x * length)) ** 2 + v * v) - np.float32(0.12 * length)
-            patch.height -= np.clip(-away * np.float32(6 / length), 0, 1) * np.float32(0.06)
+            away = np.sqrt((u - x * length) ** 2 + v * v) - 0.12 * length
+            patch.height -= np.clip(-away * (6 / length), 0, 1) * 0.06
         return
     if package.name.startswith("SOT"):
         _print(patch, state, -v, u, 0.5 * length, 0.6 * width)
@@ -155,15 +155,15 @@ def lay_balls(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     side, tall = state.package.body[0], state.package.height
     away = outside(u, v, Rect(0, 0, side, side), 0.05)
     cover = patch.cover(away)
-    patch.lay(cover, tinted(_SUBSTRATE, state.lot.tint), np.float32(0.55 * tall))
+    patch.lay(cover, tinted(_SUBSTRATE, state.lot.tint), 0.55 * tall)
     np.maximum(patch.part, cover, out=patch.part)
     cap = outside(u, v, Rect(0, 0, 0.9 * side, 0.9 * side), 0.25)
-    slope = np.clip(1 + cap * np.float32(1 / 0.12), 0, 1)
-    height = np.float32(tall) - slope * slope * np.float32(0.3 * tall)
+    slope = np.clip(1 + cap * (1 / 0.12), 0, 1)
+    height = tall - slope * slope * (0.3 * tall)
     mould = tinted(_MOULDS[state.lot.source], state.lot.tint)
-    patch.lay(patch.cover(cap), mould, height + np.float32(0.0025) * grain(u.shape, 0, state.grain))
-    corner = patch.cover(u + v + np.float32(0.955 * side)) * cover
-    patch.lay(corner * np.float32(state.lot.ink), Material(0.86, 0.7, 0.4, 0.9, 0.3))
+    patch.lay(patch.cover(cap), mould, height + 0.0025 * grain(u.shape, 0, state.grain))
+    corner = patch.cover(u + v + 0.955 * side) * cover
+    patch.lay(corner * state.lot.ink, Material(0.86, 0.7, 0.4, 0.9, 0.3))
     _dimple(patch, state, u, v, -0.35 * side, -0.35 * side, 0.035 * side)
     _print(patch, state, u, v, 0.11 * side, 0.62 * side)
 
@@ -175,34 +175,34 @@ def lay_can(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     side, tall = package.body[0], package.height
     for pad in package.pads:
         foot = patch.cover(outside(u, v, pad.foot, 0.03))
-        patch.lay(foot, TIN, np.float32(0.13))
-    cut = (np.abs(v) + u - np.float32(0.84 * side)) * np.float32(0.7071)
+        patch.lay(foot, TIN, 0.13)
+    cut = (np.abs(v) + u - 0.84 * side) * 0.7071
     base = np.maximum(outside(u, v, Rect(0, 0, side, side), 0.15), cut)
     cover = patch.cover(base)
-    patch.lay(cover, tinted(_BASE, lot.tint), np.float32(0.9) - rounded(-base, 0.12))
+    patch.lay(cover, tinted(_BASE, lot.tint), 0.9 - rounded(-base, 0.12))
     np.maximum(patch.part, cover, out=patch.part)
     from_middle = np.sqrt(u * u + v * v)
     radius = 0.475 * side
-    away = from_middle - np.float32(radius)
-    rim = np.float32(tall) - rounded(-away, 0.35)
-    rim = rim - np.float32(0.05) * np.clip((np.float32(radius - 0.5) - from_middle) * np.float32(6), 0, 1)
-    cross = np.minimum(np.abs(u), np.abs(v)) - np.float32(0.035)
-    groove = patch.cover(cross, 3.0) * (from_middle < np.float32(0.6 * radius))
+    away = from_middle - radius
+    rim = tall - rounded(-away, 0.35)
+    rim = rim - 0.05 * np.clip(((radius - 0.5) - from_middle) * 6, 0, 1)
+    cross = np.minimum(np.abs(u), np.abs(v)) - 0.035
+    groove = patch.cover(cross, 3.0) * (from_middle < (0.6 * radius))
     patch.lay(
         patch.cover(away),
         tinted(_ALUMINIUM[lot.source], lot.tint),
-        rim + np.float32(0.0012) * grain(u.shape, 1, state.grain),
+        rim + 0.0012 * grain(u.shape, 1, state.grain),
     )
-    patch.height -= groove * np.float32(0.05)
-    patch.lay(groove * np.float32(0.35), Material(0.2, 0.2, 0.2, 0.5, 0.6))
-    face = patch.cover(from_middle - np.float32(radius - 0.3), 2.0)
-    stripe = patch.cover(u + np.float32(0.52 * radius), 2.0) * face
-    patch.lay(stripe * np.float32(0.25 + 0.75 * lot.ink), Material(0.04, 0.04, 0.05, 0.0, 0.4))
+    patch.height -= groove * 0.05
+    patch.lay(groove * 0.35, Material(0.2, 0.2, 0.2, 0.5, 0.6))
+    face = patch.cover(from_middle - (radius - 0.3), 2.0)
+    stripe = patch.cover(u + 0.52 * radius, 2.0) * face
+    patch.lay(stripe * (0.25 + 0.75 * lot.ink), Material(0.04, 0.04, 0.05, 0.0, 0.4))
     ink = Material(0.08, 0.08, 0.1, 0.0, 0.5)
     for index, text in enumerate(state.marking):
-        line = v - np.float32((index - 0.5) * 0.3 * side)
-        letters = text_cover(u - np.float32(0.14 * side), line, text, lot.font, 0.17 * side, 0.5 * side, patch.step)
-        patch.lay(letters * face * np.float32(lot.ink), ink)
+        line = v - ((index - 0.5) * 0.3 * side)
+        letters = text_cover(u - 0.14 * side, line, text, lot.font, 0.17 * side, 0.5 * side, patch.step)
+        patch.lay(letters * face * lot.ink, ink)
 
 
 def lay_header(patch: Patch, state: PartState, u: Array, v: Array) -> None:
@@ -216,18 +216,18 @@ def lay_header(patch: Patch, state: PartState, u: Array, v: Array) -> None:
             if pad.out[1]:
                 _lead(near, pad, joint, state, u[here], v[here], width / 2 - 0.05, 0.55)
             else:
-                near.lay(near.cover(outside(u[here], v[here], pad.foot, 0.05)), TIN, np.float32(0.25 + joint.lift))
+                near.lay(near.cover(outside(u[here], v[here], pad.foot, 0.05)), TIN, 0.25 + joint.lift)
     shell = outside(u, v, Rect(0, 0, length, width), 0.1)
     cover = patch.cover(shell)
     nylon = tinted(_NYLON[lot.source], lot.tint)
-    patch.lay(cover, nylon, np.float32(package.height) - rounded(-shell, 0.1))
+    patch.lay(cover, nylon, package.height - rounded(-shell, 0.1))
     np.maximum(patch.part, cover, out=patch.part)
     cavity = outside(u, v, Rect(0, -0.1, length - 0.9, width - 1.2), 0.05)
     dark = tinted(nylon, (0.6, 0.6, 0.58))
-    patch.lay(patch.cover(cavity, 2.0), dark, np.float32(0.6))
+    patch.lay(patch.cover(cavity, 2.0), dark, 0.6)
     for pad in package.pads:
         if pad.out[1]:
             pin = patch.cover(outside(u, v, Rect(pad.foot.x, -0.1, 0.32, 1.1), 0.05))
-            patch.lay(pin, Material(0.86, 0.72, 0.42, 1.0, 0.25), np.float32(1.9))
+            patch.lay(pin, Material(0.86, 0.72, 0.42, 1.0, 0.25), 1.9)
     key = patch.cover(outside(u, v, Rect(-length / 2 + 0.5, width / 2 - 0.3, 0.5, 0.35), 0.02))
-    patch.height -= key * np.float32(0.5)
+    patch.height -= key * 0.5

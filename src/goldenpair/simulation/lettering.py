@@ -27,9 +27,7 @@ def letters(text: str, font: int, tall: int) -> Array:
     if font == 2:
         found = np.maximum(found, ndimage.maximum_filter(found, 1 + tall // 10))
     if font == 3:
-        found = (
-            found * (0.75 + 0.25 * np.cos(np.arange(tall, dtype=np.float32) * np.float32(6.2832 * 7 / tall)))[:, None]
-        )
+        found = found * (0.75 + 0.25 * np.cos(np.arange(tall, dtype=np.float32) * (6.2832 * 7 / tall)))[:, None]
     found.flags.writeable = False
     return found
 
@@ -39,10 +37,8 @@ def text_cover(x: Array, y: Array, text: str, font: int, tall: float, widest: fl
     be wider than `widest`. `step` is mm between points."""
     rows = min(max(round(tall / step), 5), 64)
     drawn = letters(text, font, rows)
-    per_y = np.float32(rows / tall)
-    per_x = np.float32(max(rows / tall, drawn.shape[1] / widest))
-    where = np.stack(
-        np.broadcast_arrays(y * per_y + np.float32(rows / 2 - 0.5), x * per_x + np.float32(drawn.shape[1] / 2 - 0.5))
-    )
+    per_y = rows / tall
+    per_x = max(rows / tall, drawn.shape[1] / widest)
+    where = np.stack(np.broadcast_arrays(y * per_y + (rows / 2 - 0.5), x * per_x + (drawn.shape[1] / 2 - 0.5)))
     found: Array = ndimage.map_coordinates(drawn, where, order=1, mode="constant", output=np.float32)
     return found

@@ -39,7 +39,7 @@ ROUGHS = 16
 
 def slope_index(gradient: Array) -> Array:
     """Where in a table a slope is, from its gradient (rise over run)."""
-    found: Array = gradient / (1 + gradient) * np.float32(SLOPES - 1)
+    found: Array = gradient / (1 + gradient) * (SLOPES - 1)
     return found
 
 

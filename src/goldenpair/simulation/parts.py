@@ -9,6 +9,7 @@ import numpy as np
 from goldenpair.simulation.packages import Package
 
 RGB = tuple[float, float, float]
+Kind = Literal["flux", "dust", "fibre", "glue"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Ball:
 class Stain:
     """Residue, dust or a fibre lying on board and part. `amount` is how much it covers (0 to 1)."""
 
-    kind: Literal["flux", "dust", "fibre", "glue"]
+    kind: Kind
     x: float
     y: float
     radius: float

@@ -21,7 +21,7 @@ def lay_lands(patch: Patch, package: Package, gold: bool) -> None:
         near = patch.near(land.x, land.y, land.width / 2 + 0.12, land.height / 2 + 0.12)
         if near is not None:
             away = outside(near.x, near.y, land, 0.05)
-            near.lay(near.cover(away - np.float32(0.06)), LAMINATE, 0.0)
+            near.lay(near.cover(away - 0.06), LAMINATE, 0.0)
             near.lay(near.cover(away, 2.0), GOLD if gold else HASL, FILM)
 
 
@@ -67,33 +67,33 @@ def _lay_joint(near: Patch, land: Rect, joint: Joint, away: Array | None, climb:
     spread = 0.11 * max(volume - 1.3, 0) * thin
     shrink = max(0.8 - volume, 0) * 0.45 * thin
     lumps = grain(near.height.shape, 5, seed)
-    rim = np.float32(spread) - outside(near.x, near.y, land, min(0.05 + 2 * spread, 0.45 * thin))
+    rim = spread - outside(near.x, near.y, land, min(0.05 + 2 * spread, 0.45 * thin))
     # like the distance to the rim, but smooth: surface tension leaves no ridges
-    across = np.maximum(np.float32(land.width / 2 + spread) - np.abs(near.x - np.float32(land.x)), 0)
-    down = np.maximum(np.float32(land.height / 2 + spread) - np.abs(near.y - np.float32(land.y)), 0)
-    edge = across * down / np.sqrt(across * across + down * down + np.float32(1e-6))
+    across = np.maximum((land.width / 2 + spread) - np.abs(near.x - land.x), 0)
+    down = np.maximum((land.height / 2 + spread) - np.abs(near.y - land.y), 0)
+    edge = across * down / np.sqrt(across * across + down * down + (1e-6))
     small = thin / 2 + spread
     if away is None:
-        rim = rim - np.float32(shrink)
-        dome = np.clip((edge - np.float32(shrink)) * np.float32(1.2 / small), 0, 1)
-        height = np.float32(FILM) + np.float32(0.42 * volume * small) * np.sqrt(dome * (2 - dome))
+        rim = rim - shrink
+        dome = np.clip((edge - shrink) * (1.2 / small), 0, 1)
+        height = FILM + (0.42 * volume * small) * np.sqrt(dome * (2 - dome))
         wet = near.cover(-rim, 2.0)
     else:
-        left = edge / (away + edge + np.float32(1e-4))  # 1 at the terminal, 0 at the edge of the land
+        left = edge / (away + edge + (1e-4))  # 1 at the terminal, 0 at the edge of the land
         hollow = 2.3 * volume**-1.3
         rise = climb * min(volume, 1.0) ** 0.7 * (1 + 0.45 * max(volume - 1.15, 0))
         bulge = 0.5 * max(volume - 1.25, 0) * small
-        height = np.float32(FILM) + np.float32(rise) * left ** np.float32(hollow)
-        height += np.float32(0.045 * volume * small + bulge) * np.sqrt(np.clip(edge * np.float32(1 / small), 0, 1))
+        height = FILM + rise * left**hollow
+        height += (0.045 * volume * small + bulge) * np.sqrt(np.clip(edge * (1 / small), 0, 1))
         wet = near.cover(-rim, 2.0)
         if volume < 0.8:  # what the solder did not reach
-            reach = np.float32((volume / 0.8) ** 0.8) * away.max()
-            wet = wet * near.cover(np.minimum(away, np.float32(shrink)) - rim, 2.0)
+            reach = ((volume / 0.8) ** 0.8) * away.max()
+            wet = wet * near.cover(np.minimum(away, shrink) - rim, 2.0)
             wet = wet * near.cover(away * (1 + 0.06 * lumps) - reach, 4.0)
     # freshly molten solder is never quite smooth; cold solder is lumpy and dull
-    height += np.float32((0.04 + 1.3 * joint.cold) * near.step) * lumps * np.clip(rim * np.float32(12), 0, 1)
+    height += ((0.04 + 1.3 * joint.cold) * near.step) * lumps * np.clip(rim * 12, 0, 1)
     if joint.cold > 0.1:
-        height += np.float32(0.35 * joint.cold * near.step) * grain(near.height.shape, 2, seed + 9)
+        height += (0.35 * joint.cold * near.step) * grain(near.height.shape, 2, seed + 9)
     near.pour(wet, _solder(joint.cold), height)
 
 
@@ -112,16 +112,16 @@ def lay_bridge(patch: Patch, bridge: Bridge) -> None:
     if near is None:
         return
     away, along = from_line(near.x, near.y, bridge.start, bridge.end)
-    waist = np.float32(bridge.width / 2) * (1 - np.float32(0.45) * np.sin(np.float32(math.pi) * along))
+    waist = (bridge.width / 2) * (1 - 0.45 * np.sin(math.pi * along))
     share = np.clip(1 - (away / waist) ** 2, 0, 1)
-    near.pour(near.cover(away - waist, 2.0), SOLDER, np.float32(FILM) + np.float32(1.1) * waist * np.sqrt(share))
+    near.pour(near.cover(away - waist, 2.0), SOLDER, FILM + 1.1 * waist * np.sqrt(share))
 
 
 def lay_ball(patch: Patch, ball: Ball) -> None:
     near = patch.near(ball.x, ball.y, ball.radius * 1.3, ball.radius * 1.3)
     if near is None:
         return
-    square = (near.x - np.float32(ball.x)) ** 2 + (near.y - np.float32(ball.y)) ** 2
-    round_ = np.sqrt(np.clip(np.float32(ball.radius**2) - square, 0, None))
-    cover = near.cover(np.sqrt(square) - np.float32(ball.radius))
-    near.lay(cover, SOLDER, near.height + np.float32(ball.radius) + round_)
+    square = (near.x - ball.x) ** 2 + (near.y - ball.y) ** 2
+    round_ = np.sqrt(np.clip((ball.radius**2) - square, 0, None))
+    cover = near.cover(np.sqrt(square) - ball.radius)
+    near.lay(cover, SOLDER, near.height + ball.radius + round_)

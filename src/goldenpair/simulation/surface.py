@@ -1,5 +1,6 @@
 """The surface of a scene within a window: one height map and the materials."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +47,8 @@ def surface(scene: Scene, window: Window, pixels: int) -> Surface:
     columns = pixels * FINE
     rows = round(pixels * window.height / window.width) * FINE
     step = window.width / columns
-    x = np.float32(window.x - window.width / 2) + (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(
-        step
-    )
-    y = np.float32(window.y - window.height / 2) + (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(
-        step
-    )
+    x = (window.x - window.width / 2) + (np.arange(columns, dtype=np.float32) + 0.5) * step
+    y = (window.y - window.height / 2) + (np.arange(rows, dtype=np.float32) + 0.5) * step
     height = np.zeros((rows, columns), np.float32)
     material = np.empty((5, rows, columns), np.float32)
     whole = Patch(step, x[None, :], y[:, None], height, material, np.zeros_like(height))
@@ -69,12 +66,12 @@ def _lay_board(patch: Patch, scene: Scene) -> None:
     lot = scene.lot
     patch.material[:] = np.array((*lot.mask, 0.0, 0.22), np.float32)[:, None, None]
     weave = grain(patch.height.shape, 5, lot.grain)
-    patch.height += np.float32(0.08 * patch.step) * weave
-    patch.material[:3] *= 1 + np.float32(0.035) * weave
+    patch.height += (0.08 * patch.step) * weave
+    patch.material[:3] *= 1 + 0.035 * weave
     _lay_copper(patch, scene)
     rim = np.maximum(
-        np.maximum(-patch.x, patch.x - np.float32(scene.width)),
-        np.maximum(-patch.y, patch.y - np.float32(scene.height)),
+        np.maximum(-patch.x, patch.x - scene.width),
+        np.maximum(-patch.y, patch.y - scene.height),
     )
     if rim.max() > 0:
         patch.lay(patch.cover(-rim), Material(0.01, 0.01, 0.01, 0.0, 0.9), -1.6)
@@ -82,7 +79,8 @@ def _lay_board(patch: Patch, scene: Scene) -> None:
 
 def _lay_copper(patch: Patch, scene: Scene) -> None:
     """Traces and vias, under the solder mask."""
-    copper = Material(*(c * 1.35 + 0.035 for c in scene.lot.mask), 0.12, 0.22)
+    red, green, blue = (c * 1.35 + 0.035 for c in scene.lot.mask)
+    copper = Material(red, green, blue, 0.12, 0.22)
     (left, right), (top, bottom) = ((float(at.flat[0]), float(at.flat[-1])) for at in (patch.x, patch.y))
     for trace in scene.traces:
         box = trace.box
@@ -95,9 +93,9 @@ def _lay_copper(patch: Patch, scene: Scene) -> None:
             continue
         near = patch.near(via.x, via.y, via.radius * 1.4, via.radius * 1.4)
         if near is not None:
-            away = np.sqrt((near.x - np.float32(via.x)) ** 2 + (near.y - np.float32(via.y)) ** 2)
-            near.lay(near.cover(away - np.float32(via.radius), 2.0), copper, 0.035)
-            near.lay(near.cover(away - np.float32(0.5 * via.radius), 2.0), Material(0.02, 0.03, 0.02), -0.15)
+            away = np.sqrt((near.x - via.x) ** 2 + (near.y - via.y) ** 2)
+            near.lay(near.cover(away - via.radius, 2.0), copper, 0.035)
+            near.lay(near.cover(away - 0.5 * via.radius, 2.0), Material(0.02, 0.03, 0.02), -0.15)
 
 
 def _lay_line(
@@ -107,22 +105,24 @@ def _lay_line(
     near = patch.near((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, half_x, half_y)
     if near is not None:
         away, _ = from_line(near.x, near.y, start, end)
-        away = away - np.float32(width / 2)
+        away = away - width / 2
         near.lay(near.cover(away, 2.0), copper)
-        rise = np.clip(np.float32(0.5) - away * np.float32(1 / 0.08), 0, 1)
-        np.maximum(near.height, np.float32(0.03) * rise * rise * (3 - 2 * rise), out=near.height)
+        rise = np.clip(0.5 - away * (1 / 0.08), 0, 1)
+        np.maximum(near.height, 0.03 * rise * rise * (3 - 2 * rise), out=near.height)
 
 
 def _frame(whole: Patch, scene: Scene, place: Place, state: PartState) -> Patch | None:
     """The patch around a place, in its frame."""
     stretch = scene.lot.stretch
-    x, y = ((at - size / 2) * stretch + size / 2 for at, size in ((place.x, scene.width), (place.y, scene.height)))
+    x, y = (
+        float((at - size / 2) * stretch + size / 2) for at, size in ((place.x, scene.width), (place.y, scene.height))
+    )
     reach = 0.75 * max(*place.package.courtyard, *state.package.courtyard) + 0.9
     near = whole.near(x, y, reach, reach)
     if near is None:
         return None
     turns = place.turns % 4
-    across, down = near.x[0] - np.float32(x), near.y[:, 0] - np.float32(y)
+    across, down = near.x[0] - x, near.y[:, 0] - y
     u, v = ((across, down), (down, -across[::-1]), (-across[::-1], -down[::-1]), (-down[::-1], across))[turns]
     return Patch(
         near.step,
@@ -151,7 +151,7 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
         at_x, at_y = -package.body[0] / 2 - 0.3, -edge
         near = patch.near(at_x, at_y, 0.3, 0.3)
         if near is not None:
-            away = np.sqrt((near.x - np.float32(at_x)) ** 2 + (near.y - np.float32(at_y)) ** 2) - np.float32(0.15)
+            away = np.sqrt((near.x - at_x) ** 2 + (near.y - at_y) ** 2) - 0.15
             near.lay(near.cover(away), ink, 0.045)
     tall = min(0.8 * (0.55 * max(wide, high) - edge - 0.15) if wide >= high else 0.9, 0.9)
     if tall < 0.2:
@@ -163,7 +163,7 @@ def _lay_silk(patch: Patch, place: Place, scene: Scene) -> None:
     near = patch.near(at[0], at[1], tall if turned else reach, reach if turned else tall)
     if near is None:
         return
-    x, y = np.broadcast_arrays(near.x - np.float32(at[0]), near.y - np.float32(at[1]))
+    x, y = np.broadcast_arrays(near.x - at[0], near.y - at[1])
     x, y = (y, -x) if turned else (x, y)
     sign = -1 if (place.turns + turned) % 4 in (2, 3) else 1  # readable from below or from the right
     near.lay(text_cover(sign * x, sign * y, place.refdes, 0, tall, max(wide, high), patch.step), ink, 0.045)
@@ -188,16 +188,16 @@ def _lay_part(patch: Patch, place: Place, state: PartState) -> None:
 
 
 def _lay_body(patch: Patch, state: PartState, u: Array, v: Array) -> None:
-    lean, (length, width), tall = np.radians(abs(state.lean)), state.package.body, state.package.height
+    lean, (length, width), tall = math.radians(abs(state.lean)), state.package.body, state.package.height
     reach = [
         max([size / 2, *(abs(at) + long / 2 for at, long in feet)])
         for size, feet in zip((length, width), _feet(state.package), strict=True)
     ]
-    cos, sin = abs(np.cos(np.radians(state.angle))), abs(np.sin(np.radians(state.angle)))
-    more = 0.06 + (tall * np.sin(lean) if state.lean else 0.0) + (tall * 0.5 if state.roll else 0.0)
+    cos, sin = abs(math.cos(math.radians(state.angle))), abs(math.sin(math.radians(state.angle)))
+    more = 0.06 + (tall * math.sin(lean) if state.lean else 0.0) + (tall * 0.5 if state.roll else 0.0)
     more += max((abs(joint.bend) for joint in state.joints), default=0.0)
     near = patch.near(
-        state.dx, state.dy, float(reach[0] * cos + reach[1] * sin + more), float(reach[0] * sin + reach[1] * cos + more)
+        state.dx, state.dy, reach[0] * cos + reach[1] * sin + more, reach[0] * sin + reach[1] * cos + more
     )
     if near is None:
         return
@@ -217,7 +217,7 @@ def _feet(package: Package) -> tuple[list[tuple[float, float]], list[tuple[float
 
 
 def _seen_from_part(patch: Patch, state: PartState) -> tuple[Array, Array]:
-    turn = np.radians(state.angle + (180 if state.reversed else 0))
-    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    dx, dy = patch.x - np.float32(state.dx), patch.y - np.float32(state.dy)
+    turn = math.radians(state.angle + (180 if state.reversed else 0))
+    cos, sin = math.cos(turn), math.sin(turn)
+    dx, dy = patch.x - state.dx, patch.y - state.dy
     return dx * cos + dy * sin, dy * cos - dx * sin
