@@ -23,7 +23,7 @@ LAYERS = [
     {"errors", "progress", "arguments"},
     {"specs"},
     {"run", "stopping", "data", "simulation", "models", "metrics", "pixels", "pages", "seen", "devices", "unpickling"},
-    {"quality", "simulation"},
+    {"quality"},
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
