@@ -41,7 +41,7 @@ def test_residue_is_clear():
 def test_a_fibre_is_long_and_thin():
     found, step = changed("BGA64", stains=(Stain("fibre", 0, 0, 2.0, 0.9, 5),))
     down, across = np.nonzero(found > 0.05)
-    assert max(np.ptp(down), np.ptp(across)) * step > 1.2 and len(down) * step**2 < 0.8
+    assert max(np.ptp(down), np.ptp(across)) * step > 2 and len(down) * step**2 < 1
 
 
 def test_a_crack_is_in_the_body_only_and_deep():
