@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import drawn, pictures, place, soldered
 
 from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import golden_state
+from placed import drawn, pictures, place, soldered
 
 CHIPS = [name for name, package in PACKAGES.items() if package.style in ("chip", "led", "wound")]
 

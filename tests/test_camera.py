@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import pictures, plain
 
 from goldenpair.simulation.camera import Camera, camera, photograph
 from goldenpair.simulation.lights import BANDS, LIGHTS
 from goldenpair.simulation.surface import FINE
+from placed import pictures, plain
 
 FLAT = np.zeros((128, 128))
 NOMINAL = Camera(blur=0.0)

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import good, place, scene
 
 from goldenpair.simulation.defects import spoil
 from goldenpair.simulation.masks import defect_mask
 from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import Ball, golden_state
 from goldenpair.simulation.scene import crop_window
+from placed import good, place, scene
 
 PAIRS = [(name, label) for name, package in PACKAGES.items() for label in package.defects]
 

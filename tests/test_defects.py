@@ -3,11 +3,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from placed import drawn, good, pictures, place
 
 from goldenpair.simulation.defects import spoil
 from goldenpair.simulation.packages import PACKAGES, Label
 from goldenpair.simulation.parts import PartState, good_angle
+from placed import drawn, good, pictures, place
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 FIRST = {

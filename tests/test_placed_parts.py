@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from placed import good, place
 
 from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import Joint, golden_state, good_angle, good_state, part_lot, value_of
+from placed import good, place
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import place, scene
 
 from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import golden_state
 from goldenpair.simulation.scene import BoardLot, Trace, board_lot, board_window, crop_window, wiring
+from placed import place, scene
 
 
 @pytest.mark.parametrize("name", PACKAGES)

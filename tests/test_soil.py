@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import drawn, place
 
 from goldenpair.simulation.parts import Crack, Stain, golden_state
+from placed import drawn, place
 
 
 def changed(name: str, **state) -> tuple[np.ndarray, float]:

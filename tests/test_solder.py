@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import drawn, pictures, place, soldered
 
 from goldenpair.simulation.parts import Ball, Bridge, golden_state
 from goldenpair.simulation.surface import Surface
+from placed import drawn, pictures, place, soldered
 
 VOLUMES = (0.1, 0.4, 0.7, 1.0, 1.3, 1.8, 2.6)
 

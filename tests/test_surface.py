@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed import SIDE, drawn, good, pictures, place, scene
 
 from goldenpair.simulation.camera import Camera, photograph
 from goldenpair.simulation.lights import LIGHTS
@@ -11,6 +10,7 @@ from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import golden_state
 from goldenpair.simulation.scene import BoardLot, Scene, Trace, Via, Window, board_window, crop_window
 from goldenpair.simulation.surface import FINE, surface
+from placed import SIDE, drawn, good, pictures, place, scene
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -102,7 +102,7 @@ def test_the_designator_is_readable_from_below_or_from_the_right():
 
 
 def test_a_part_takes_no_longer_than_a_line_can_wait():
-    """20 ms of one core for 4 pictures of 128 pixels, as measured on one part of each family; slack for slow machines."""
+    """20 ms of one core for 4 pictures of 128 pixels; four times that on slow machines."""
     took = []
     for name in ("R0603", "C0805", "SOT23"):
         at = place(name)
