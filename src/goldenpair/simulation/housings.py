@@ -42,7 +42,7 @@ def _lead(patch: Patch, pad: Pad, joint: Joint, state: PartState, u: Array, v: A
     run = far - long - start
     reach = np.clip((out - start) * (1 / max(far - start, 1e-3)), 0, 1)
     row = row - at - joint.bend * reach
-    thick = 0.13 + (0.03 if top < 0.4 else 0.0)
+    thick = 0.16
     down = np.clip((out - (start + 0.25 * run)) * (1 / max(0.75 * run, 0.02)), 0, 1)
     down = down * down * (3 - 2 * down)
     height = top + (thick - top) * down + joint.lift * reach * reach
@@ -175,7 +175,7 @@ def lay_can(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     side, tall = package.body[0], package.height
     for pad in package.pads:
         foot = patch.cover(outside(u, v, pad.foot, 0.03))
-        patch.lay(foot, TIN, 0.13)
+        patch.lay(foot, TIN, 0.16)
     cut = (np.abs(v) + u - 0.84 * side) * 0.7071
     base = np.maximum(outside(u, v, Rect(0, 0, side, side), 0.15), cut)
     cover = patch.cover(base)

@@ -53,7 +53,7 @@ def _lay_fibre(near: Patch, stain: Stain) -> None:
     rng = np.random.default_rng(stain.seed)
     heading, curl = rng.uniform(0, 2 * math.pi), rng.uniform(-1.2, 1.2, 3)
     at = (stain.x - stain.radius * math.cos(heading), stain.y - stain.radius * math.sin(heading))
-    wide = max(0.02, 0.05 * stain.radius)
+    wide = max(0.012, 0.03 * stain.radius)
     for bend in curl.tolist():
         heading += 0.5 * bend
         to = (at[0] + 0.66 * stain.radius * math.cos(heading), at[1] + 0.66 * stain.radius * math.sin(heading))

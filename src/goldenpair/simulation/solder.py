@@ -8,7 +8,16 @@ from goldenpair.simulation.canvas import GOLD, HASL, LAMINATE, SOLDER, Array, Ma
 from goldenpair.simulation.packages import Package, Pad, Rect
 from goldenpair.simulation.parts import Ball, Bridge, Joint, PartState
 
-_CLIMB = {"chip": 0.6, "led": 0.5, "wound": 0.25, "can": 0.05, "gull": 0.17, "flat": 0.3, "balls": 0.0, "header": 0.09}
+_CLIMB = {
+    "chip": 0.6,
+    "led": 0.5,
+    "wound": 0.25,
+    "can": 0.016,
+    "gull": 0.065,
+    "flat": 0.3,
+    "balls": 0.0,
+    "header": 0.038,
+}
 """How far up its part solder climbs, as a share of the part's height."""
 FILM = 0.03
 """Height of a bare land over the laminate, in mm."""
