@@ -21,7 +21,18 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
         raise DataError(f"{out}: it exists; remove it, or give another folder, as in `goldenpair demo other`")
     began = perf_counter()
     data, results = out / "data", out / "results"
-    words = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "48", "--defect-rate", "0.25"]
+    words = [
+        "--boards",
+        str(boards),
+        "--parts-per-board",
+        str(parts),
+        "--size",
+        "48",
+        "--defect-rate",
+        "0.35",
+        "--min-severity",
+        "0.7",
+    ]
     _do("simulate", str(data), *words)
     spec = ["-e", str(data / "spec.yaml"), f"results_dir={results}"]
     small = ["dataset.image_width=32", "dataset.image_height=32"]
