@@ -32,8 +32,8 @@ def main() -> None:
         told = run([str(given.whole), *WHOLE, "--workers", str(given.workers)], (BOARDS + 4) * PARTS)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            few = [*WHOLE[4:], "--boards", "3", "--designs", "2", "--seed", "1"]
-            told = run([f"{folder}/set", *few], (3 + 2) * PARTS)
+            few = [*WHOLE[6:], "--boards", "4", "--designs", "2", "--parts-per-board", "200"]
+            told = run([f"{folder}/set", *few], (4 + 2) * 200)
     print(told)
 
 
