@@ -60,3 +60,17 @@ def test_every_defect_is_somewhere_even_where_it_is_slight(name, label):
     bad = spoil(at, fine, label, 0.0, np.random.default_rng(4))
     mask, (x0, y0, x1, y1) = masked(at, bad, fine)
     assert mask.any() and 0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 64
+
+
+@pytest.mark.parametrize("severity", [0.0, 0.5, 1.0])
+def test_a_lead_that_is_lifted_is_marked_and_nothing_else(severity):
+    at = place("SOIC8")
+    fine = good(at, 2)
+    bad = spoil(at, fine, "LIFTED_LEAD", severity, np.random.default_rng(4))
+    pad = next(p for p, a, b in zip(at.package.pads, fine.joints, bad.joints, strict=True) if a != b)
+    _, box = masked(at, bad, fine, 128)
+    per_mm = 128 / crop_window(at).width
+    land = pad.land
+    reach = (land.width / 2 + 0.3, land.height / 2 + 0.35)
+    assert box[0] > 64 + (land.x - reach[0]) * per_mm - 2 and box[2] < 64 + (land.x + reach[0]) * per_mm + 2
+    assert box[1] > 64 + (land.y - reach[1]) * per_mm - 2 and box[3] < 64 + (land.y + reach[1]) * per_mm + 2

@@ -25,7 +25,7 @@ _FERRITES = (
     Material(0.17, 0.16, 0.155, 0.0, 0.5),
     Material(0.1, 0.105, 0.11, 0.0, 0.3),
 )
-_COPPER = Material(0.72, 0.4, 0.22, 0.85, 0.22)
+_COPPER = Material(0.72, 0.4, 0.22, 0.85, 0.3)
 _LENSES = (
     Material(0.72, 0.7, 0.55, 0.0, 0.12),
     Material(0.62, 0.66, 0.58, 0.0, 0.1),
@@ -126,11 +126,11 @@ def lay_wound(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     patch.lay(cover, tinted(_FERRITES[lot.source], lot.tint))
     flange = package.pads[0].foot.width * 0.9
     inside = patch.cover(outside(along, across, Rect(0, 0, length - 2 * flange, width * 0.96))) * cover * (end <= 0)
-    wires = 11 + 2 * lot.source
+    wires = 9 + 2 * lot.source
     turn = np.sin(along * (math.pi * wires / (length - 2 * flange))) ** 2
     bend = np.clip(1 - (across * (1.9 / width)) ** 2, 0, 1)
     patch.lay(inside, tinted(_COPPER, lot.tint))
-    coil = package.height - 0.45 + 0.3 * np.sqrt(bend) + 0.07 * np.sqrt(turn)
+    coil = package.height - 0.45 + 0.3 * np.sqrt(bend) + 0.07 * turn
     patch.height += inside * (coil - patch.height)
     tabs = patch.cover((length / 2 - 0.3 * flange) - np.abs(along), 2.0)
     tabs = np.maximum(tabs, end > 0) * patch.cover(np.abs(across) - 0.36 * width) * cover

@@ -137,14 +137,8 @@ def lay_gull(patch: Patch, state: PartState, u: Array, v: Array) -> None:
 
 
 def lay_flat(patch: Patch, state: PartState, u: Array, v: Array) -> None:
-    """QFN: terminals level with the sides of a body sawn out of a panel."""
+    """QFN: a body sawn out of a panel, its terminals level with its sides and below it."""
     side = state.package.body[0]
-    for pad, joint in zip(state.package.pads, state.joints, strict=True):
-        box = _local(patch, pad, state, joint)
-        if box is not None:
-            near, here = box
-            foot = Rect(pad.foot.x * 1.012, pad.foot.y * 1.012, pad.foot.width, pad.foot.height)
-            near.lay(near.cover(outside(u[here], v[here], foot, 0.03)), TIN, 0.2)
     _mould(patch, state, u, v, 0.035)
     _dimple(patch, state, u, v, -0.36 * side, -0.36 * side, 0.05 * side)
     _print(patch, state, u, v, 0.15 * side, 0.72 * side)

@@ -195,7 +195,7 @@ def _lay_body(patch: Patch, state: PartState, u: Array, v: Array) -> None:
     ]
     cos, sin = abs(math.cos(math.radians(state.angle))), abs(math.sin(math.radians(state.angle)))
     more = 0.06 + (tall * math.sin(lean) if state.lean else 0.0) + (tall * 0.5 if state.roll else 0.0)
-    more += max((abs(joint.bend) for joint in state.joints), default=0.0)
+    more += 0.25 if state.package.style in ("gull", "header") else 0.0  # leads bend; noise must not move when they do
     near = patch.near(
         state.dx, state.dy, reach[0] * cos + reach[1] * sin + more, reach[0] * sin + reach[1] * cos + more
     )
