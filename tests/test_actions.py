@@ -289,8 +289,8 @@ def test_evaluate_says_of_boards_and_targets_what_is_proven(spec_of):
     result = evaluate(spec_of("evaluate", *wish))
     scored = rows_of(result.folder / "evaluate.csv")
     written = json.loads((result.folder / "metrics.json").read_text())
-    boards = {row["input_path"].split("/")[0] for row in scored}
-    clean = boards - {row["input_path"].split("/")[0] for row in scored if row["label"] != "PASS"}
+    boards = {row["board"] for row in scored}
+    clean = boards - {row["board"] for row in scored if row["label"] != "PASS"}
     assert written["boards"] == len(boards) and written["board_source"] == "column board"
     assert written["false_fails"]["of"] == (len(clean) or len(boards))
     assert written["escapes_of_parts"]["of"] == len(scored)
