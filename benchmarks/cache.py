@@ -22,8 +22,8 @@ import torch
 from goldenpair import default_spec, load_spec
 from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.data.pairs import PairSet, TrainingLoader
-from goldenpair.data.simulate import simulate
 from goldenpair.data.table import Layout, PairTable, part_pictures, read_table
+from goldenpair.simulation.line import simulate
 from goldenpair.specs.common import Cache, NetworkSpec
 from goldenpair.specs.load import load_section
 from goldenpair.specs.simulate import SimulateSpec

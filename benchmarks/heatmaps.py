@@ -19,9 +19,9 @@ from PIL import Image
 
 from goldenpair import Inspector, default_spec, train
 from goldenpair.data.audit import audit
-from goldenpair.data.simulate import simulate
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.metrics import above
+from goldenpair.simulation.line import simulate
 from goldenpair.specs.common import NetworkSpec, SplitFiles
 from goldenpair.specs.load import load_section
 from goldenpair.specs.simulate import SimulateSpec
@@ -79,7 +79,7 @@ def deeppcb(out: Path) -> tuple[NetworkSpec, Truth]:
 
 
 def boards(out: Path) -> tuple[NetworkSpec, Truth]:
-    wish = load_section(SimulateSpec, ["boards=60", "parts_per_board=12", "size=32", "defect_share=0.3"])
+    wish = load_section(SimulateSpec, ["boards=60", "parts_per_board=12", "size=32", "defect_rate=0.3"])
     made = simulate(out / "set", wish)
     tables = {"train": made.train_csv, "validation": made.validation_csv, "test": made.test_csv}
 

@@ -16,8 +16,8 @@ from PIL import Image
 # the networks of the tests are tiny: threads would cost more than they gain, most of all on a busy machine
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from goldenpair.data.simulate import SimulatedSet, simulate
 from goldenpair.data.table import Layout
+from goldenpair.simulation.line import SimulatedSet, simulate
 from goldenpair.specs.load import load_section, load_spec
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.simulate import SimulateSpec
@@ -44,7 +44,7 @@ def cache_of_session(tmp_path_factory):
 @pytest.fixture(scope="session")
 def boards(tmp_path_factory) -> SimulatedSet:
     """Drawn boards with two lights and their spec, not to be changed: 8 boards of 8 parts at 24 x 24."""
-    wish = ["boards=8", "parts_per_board=8", "size=24", "defect_share=0.25", "lights=[SolderLight,WhiteLight]"]
+    wish = ["boards=8", "parts_per_board=8", "size=24", "defect_rate=0.25", "lights=[SolderLight,WhiteLight]"]
     made = simulate(tmp_path_factory.mktemp("boards") / "set", load_section(SimulateSpec, wish))
     # a network that sees a quarter of the pixels is trained and saved in a quarter of the time
     spec = yaml.safe_load(made.spec_path.read_text(encoding="utf-8"))

@@ -112,7 +112,7 @@ def test_a_broken_golden_costs_every_row_that_shares_it(spec_of, boards_copy):
 
 
 def test_when_nothing_can_be_scored_the_run_fails(spec_of, boards_copy):
-    for path in boards_copy.images_dir.glob("golden/*"):
+    for path in boards_copy.images_dir.glob("golden/*/*/*"):
         path.write_bytes(b"no picture")
     with pytest.raises(RunError, match="none of the"):
         inference(spec_of("inference", f"dataset.infer_dataset.images_dir={boards_copy.images_dir}"))
@@ -291,8 +291,8 @@ def test_evaluate_says_of_boards_and_targets_what_is_proven(spec_of):
     result = evaluate(spec_of("evaluate", *wish))
     scored = rows_of(result.folder / "evaluate.csv")
     written = json.loads((result.folder / "metrics.json").read_text())
-    boards = {row["input_path"].split("/")[0] for row in scored}
-    clean = boards - {row["input_path"].split("/")[0] for row in scored if row["label"] != "PASS"}
+    boards = {row["board"] for row in scored}
+    clean = boards - {row["board"] for row in scored if row["label"] != "PASS"}
     assert written["boards"] == len(boards) and written["board_source"] == "column board"
     assert written["false_fails"]["of"] == (len(clean) or len(boards))
     assert written["escapes_of_parts"]["of"] == len(scored)

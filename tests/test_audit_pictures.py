@@ -10,8 +10,8 @@ from PIL import Image
 from goldenpair.data import audit_pictures
 from goldenpair.data.audit_files import Numbering
 from goldenpair.data.audit_pictures import headers_to_read, picture_faults, swapped_lights
-from goldenpair.data.simulate import simulate
 from goldenpair.data.table import Layout, read_table
+from goldenpair.simulation.line import simulate
 from goldenpair.specs.load import load_section, load_spec
 from goldenpair.specs.simulate import SimulateSpec
 
@@ -204,7 +204,7 @@ def test_what_only_decoding_shows_to_be_broken_is_listed_too(made):
 
 
 def drawn(folder, seed, lights="[LowAngleLight,SolderLight,UniformLight,WhiteLight]"):
-    wish = ["boards=5", "parts_per_board=12", "size=32", "defect_share=0.5", f"seed={seed}", f"lights={lights}"]
+    wish = ["boards=5", "parts_per_board=12", "size=32", "defect_rate=0.5", f"seed={seed}", f"lights={lights}"]
     boards = simulate(folder / f"boards{seed}", load_section(SimulateSpec, wish))
     pairs = load_spec("optical_inspection", boards.spec_path).pairs
     return boards, pairs.train_dataset.csv_path, Layout.of(pairs)
@@ -232,7 +232,7 @@ def swap(folder, one, other):
 
 def test_a_board_with_swapped_lights_is_found_with_its_order(tmp_path):
     boards, table, layout = drawn(tmp_path, 1)
-    board = sorted(boards.images_dir.glob("board_*"))[0].name
+    board = read_table(table, boards.images_dir).cells["input_path"][0]
     cells = read_table(table, boards.images_dir).cells
     assert board in cells["input_path"]
     swap(boards.images_dir / board, "SolderLight", "WhiteLight")
@@ -246,7 +246,7 @@ def test_a_board_with_swapped_lights_is_found_with_its_order(tmp_path):
 
 def test_swapped_goldens_are_found_in_almost_every_part(tmp_path):
     boards, table, layout = drawn(tmp_path, 2, "[SolderLight,WhiteLight]")
-    swap(boards.images_dir / "golden", "SolderLight", "WhiteLight")
+    swap(boards.images_dir / "golden/images/GP100TOP", "SolderLight", "WhiteLight")
     fault = look(table, boards.images_dir, layout)[0]["lights_swapped"]
     assert fault.count > 0.8 * len(read_table(table, boards.images_dir))
 

@@ -233,7 +233,7 @@ def test_debug_of_a_spec_with_mistakes(spec_file):
         ([OI, "train", "model.margin=3"], ["train needs a spec"]),
         ([OI, "train", "-e", "nowhere.yaml"], ["nowhere.yaml", "no such file"]),
         ([OI, "default_specs", "train.epochs=3"], ["train.epochs", "unknown key"]),
-        (["simulate", "out", "boards=2", "size=x"], ["boards: 2", "at least 3", "size: 'x'"]),
+        (["simulate", "out", "--boards", "2", "--size", "x"], ["boards: 2", "at least 3", "size: 'x'"]),
     ],
 )
 def test_bad_input_is_told_in_words(words, said, tmp_path, monkeypatch, capsys):
@@ -365,7 +365,7 @@ def test_schema_prints_json(action, capsys):
 
 def test_simulate(tmp_path, capsys):
     out = tmp_path / "set"
-    assert cli.main(["simulate", str(out), "boards=3", "parts_per_board=3", "size=24"]) == 0
+    assert cli.main(["simulate", str(out), "--boards", "3", "--parts-per-board", "3", "--size", "24"]) == 0
     said = capsys.readouterr().out
     assert f"Next: goldenpair optical_inspection train -e {out / 'spec.yaml'}" in said
     assert all(f"{split}: 3 parts" in said for split in ("train", "validation", "test"))
@@ -376,7 +376,7 @@ def test_simulate(tmp_path, capsys):
 def test_simulate_does_not_overwrite(tmp_path, capsys):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.txt").write_text("mine")
-    assert cli.main(["simulate", str(tmp_path / "set"), "boards=3", "parts_per_board=3", "size=24"]) == 2
+    assert cli.main(["simulate", str(tmp_path / "set"), "--boards", "3", "--parts-per-board", "3", "--size", "24"]) == 2
     assert str(tmp_path / "set") in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["mine.txt"]
 

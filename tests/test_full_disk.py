@@ -115,14 +115,19 @@ def test_an_audit(trained, disk, capsys):
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
-def test_a_simulation_leaves_no_half_set(disk, capsys, ending):
-    words = ["boards=3", "parts_per_board=4", "size=64", f"image_ext={ending}"]
-    for room in (0, 60, 200):
+def test_a_simulation_goes_on_when_there_is_room(disk, capsys, ending, tmp_path):
+    words = ["--boards", "3", "--parts-per-board", "4", "--size", "24", "--lights", "2", "--image-ext", ending]
+    for room in (0, 40, 100):
         fill(disk, room)
-        assert cli.main(["simulate", str(disk / "set"), *words, "boards=20"]) == 1
+        assert cli.main(["simulate", str(disk / "set"), *words]) == 1
         refused(capsys, disk)
-        assert [path.name for path in disk.iterdir()] == ["filler"]
+        assert (disk / "set").exists() == bool(room)
         (disk / "filler").unlink()
+    assert cli.main(["simulate", str(disk / "set"), *words]) == 0
+    assert cli.main(["simulate", str(tmp_path / "set"), *words]) == 0
+    for path in (tmp_path / "set").rglob("*"):
+        if path.is_file() and path.name != "spec.yaml":  # which names its folder
+            assert (disk / "set" / path.relative_to(tmp_path / "set")).read_bytes() == path.read_bytes()
 
 
 def test_default_specs_and_schemas(disk, capsys):
@@ -150,7 +155,7 @@ def test_an_import_speaks_of_no_training(trained, disk, capsys, tmp_path):
     [
         *([OI, action, "SPEC", "results_dir=DISK/results"] for action in ("train", "evaluate", "inference", "export")),
         ["audit", "SPEC", "results_dir=DISK/results"],
-        ["simulate", "DISK/set", "boards=3"],
+        ["simulate", "DISK/set", "--boards", "3"],
         [OI, "default_specs", "results_dir=DISK"],
         ["schema", OI, "--dialect", "tao", "--out", "DISK"],
     ],

@@ -1,6 +1,20 @@
 """What several commands take on the command line, declared once."""
 
 import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class Command(argparse.ArgumentParser):
+    """A parser that may declare more when it is called: what options are computed from takes long to import."""
+
+    late: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        late, self.late = self.late, None
+        if late:
+            late(self)
+        return super().parse_known_args(None if args is None else list(args), namespace)
 
 
 def add_columns(command: argparse.ArgumentParser, several: bool = False) -> None:

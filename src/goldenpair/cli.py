@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair import __version__
-from goldenpair.arguments import add_debug
+from goldenpair.arguments import Command, add_debug
 from goldenpair.closed_pipes import readers_may_leave
 from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 from goldenpair.policy_command import add_policy
 from goldenpair.reporting.command import add_report
+from goldenpair.simulation.command import add_simulate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,6 @@ ACTIONS = {
     "dataset_convert": "make tables of the export of an AOI machine (optical_inspection)",
     "default_specs": "write all defaults, to results_dir=FOLDER or to the terminal",
 }
-_SIMULATE = "boards, parts_per_board, size, defect_share, lights, image_ext, seed; see docs/simulate_spec.md"
 _EPILOG = "examples: goldenpair demo; goldenpair optical_inspection train -e spec.yaml train.num_epochs=20"
 
 log = logging.getLogger("goldenpair")
@@ -205,21 +205,6 @@ def _demo(given: argparse.Namespace, console: "Console") -> None:
     import_module("goldenpair.demo").run(Path(given.out))
 
 
-def _simulate(given: argparse.Namespace, console: "Console") -> None:
-    from goldenpair.data.simulate import simulate
-    from goldenpair.progress import progress_bar
-    from goldenpair.specs.load import load_section
-    from goldenpair.specs.simulate import SimulateSpec
-
-    spec = load_section(SimulateSpec, given.overrides)
-    with progress_bar("Drawing boards") as progress:
-        made = simulate(Path(given.out), spec, progress)
-    for split, labels in made.counts.items():
-        told = ", ".join(f"{count} {label}" for label, count in labels.items())
-        print(f"{split}: {sum(labels.values())} parts ({told})")
-    print(f"Next: goldenpair optical_inspection train -e {made.spec_path}")
-
-
 def _cache(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.data.cache import default_folder
     from goldenpair.data.packs import clear, contents
@@ -289,7 +274,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"goldenpair {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=Command
+    )
     for network in NETWORKS:
         command = commands.add_parser(network, help=f"train, evaluate or run {network}")
         command.add_argument("action", choices=ACTIONS, help="; ".join(f"{k}: {v}" for k, v in ACTIONS.items()))
@@ -315,10 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", metavar="FILE", help="file to write (default: CHECKPOINT_goldenpair.pth beside it)")
     _finish(command, _import)
     add_policy(commands)
-    command = commands.add_parser("simulate", help="draw boards with known defects, as a data set with its spec")
-    command.add_argument("out", help="folder to make")
-    command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
-    _finish(command, _simulate)
+    add_simulate(commands)
     command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")

@@ -12,7 +12,7 @@ from goldenpair.metrics import short
 _CAPTURE = 0.97
 
 
-def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
+def run(out: Path, boards: int = 160, parts: int = 12, epochs: int = 10) -> None:
     """Do it in the folder `out`, echoing each command as a user would type it.
 
     Raises DataError if the folder is not empty, RunError if a command fails.
@@ -21,14 +21,15 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
         raise DataError(f"{out}: it exists; remove it, or give another folder, as in `goldenpair demo other`")
     began = perf_counter()
     data, results = out / "data", out / "results"
-    _do("simulate", str(data), f"boards={boards}", f"parts_per_board={parts}", "size=48", "defect_share=0.25")
+    # plain defects of few parts, so that a few minutes of training are enough to find most of them
+    board = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "48"]
+    look = ["--lights", "SolderLight,UniformLight", "--defect-rate", "0.35", "--min-severity", "0.8"]
+    _do("simulate", str(data), *board, *look)
     spec = ["-e", str(data / "spec.yaml"), f"results_dir={results}"]
-    small = ["dataset.image_width=32", "dataset.image_height=32"]
     _do(
         "optical_inspection",
         "train",
         *spec,
-        *small,
         f"train.num_epochs={epochs}",
         f"train.checkpoint_interval={epochs}",
     )
@@ -37,12 +38,12 @@ def run(out: Path, boards: int = 60, parts: int = 20, epochs: int = 12) -> None:
         f"dataset.test_dataset.csv_path={data / 'validation.csv'}",
         f"evaluate.results_dir={results / 'choose'}",
     ]
-    _do("optical_inspection", "evaluate", *spec, *small, *validation)
+    _do("optical_inspection", "evaluate", *spec, *validation)
     cutoff = f"evaluate.cutoff={short(_cutoff(results / 'choose' / 'metrics.json'))}"
-    _do("optical_inspection", "inference", *spec, *small, cutoff)
-    _do("optical_inspection", "evaluate", *spec, *small, cutoff)
+    _do("optical_inspection", "inference", *spec, cutoff)
+    _do("optical_inspection", "evaluate", *spec, cutoff)
     if find_spec("onnx") and find_spec("onnxruntime"):
-        _do("optical_inspection", "export", *spec, *small, cutoff)
+        _do("optical_inspection", "export", *spec, cutoff)
     else:
         print("\nNot shown is the export to ONNX, which needs: pip install 'goldenpair[onnx]'")
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'}")

@@ -48,7 +48,7 @@ class Run:
             with writing_to(f"results folder {self.folder}"):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if self._writes:
-                    stack.enter_context(_alone_in(self.folder))
+                    stack.enter_context(alone_in(self.folder, f"results folder {self.folder}", "another results_dir"))
                 self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8")
             stack.callback(self._handler.close)
             self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -162,15 +162,16 @@ def _append(path: Path, line: str) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system gives back however a process ends, and clear up after killed runs."""
+def alone_in(folder: Path, name: str, another: str) -> Iterator[None]:
+    """Hold the folder's lock, which the system gives back however a process ends, and clear up after killed runs.
+
+    Raises DataError, with the folder's `name` and what `another` is called, where somebody else holds it.
+    """
     lock = FileLock(folder / ".lock", timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
-        raise DataError(
-            f"results folder {folder}: another run works in it; wait for its end, or give another results_dir"
-        ) from None
+        raise DataError(f"{name}: another run works in it; wait for its end, or give {another}") from None
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise

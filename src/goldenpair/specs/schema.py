@@ -83,6 +83,18 @@ def docs_table(network: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+def flag_help(field: FieldInfo) -> str:
+    """What `--help` says of an option that is a flag."""
+    default, allowed = _default(field), _allowed(field)
+    if field.annotation is bool:
+        return field.description or ""
+    said = [
+        allowed,
+        "" if default is None else f"default: {','.join(default) if isinstance(default, list) else default}",
+    ]
+    return f"{field.description} ({'; '.join(filter(None, said))})".replace("%", "%%")
+
+
 def _reads(name: str, action: str | None) -> bool:
     if name in _NOT_OFFERED:
         return False

@@ -1,0 +1,23 @@
+"""Random numbers of a seed: a stream for each use, so that what one use draws does not change another."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    DESIGN = 0
+    SPLIT = 1
+    DEFECTS = 2
+    BOARD = 3
+    REEL = 4
+    GOOD = 5
+    SPOIL = 6
+    CAMERA = 7
+    NOISE = 8
+    MACHINE = 9
+
+
+def draws(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
+    """Of a use, and of the board, part and so on that it is for."""
+    return np.random.default_rng([seed, stream, *numbers])
