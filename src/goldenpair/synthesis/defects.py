@@ -1,0 +1,97 @@
+"""Defects made from good parts, with proof that they are some: no picture that (almost) did not change is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from goldenpair.specs.synthetic import Kind
+from goldenpair.synthesis.anatomy import SMALLEST, Anatomy, Pictures, Region, anatomy
+from goldenpair.synthesis.kinds import MAKERS, Scene
+from goldenpair.synthesis.painting import as_pictures
+
+_TRIES = 4
+_TOUCHED = 10  # grey levels: what belongs to the mask
+_SEEN = 28  # grey levels by which what counts as a change differs, in any channel under any light
+_LEAST_SEEN = 0.0012  # of the picture
+_SAME_PART = 14.0  # mean grey levels by which the body of a wrong part differs at least, out of focus
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A good part made defective: uint8 [L, H, W, 3], and bool [H, W] where it was changed."""
+
+    kind: Kind
+    pictures: Pictures
+    mask: Region
+
+
+def make_defect(
+    sample: Pictures,
+    goldens: Sequence[Pictures],
+    kinds: Sequence[Kind],
+    severity: tuple[float, float],
+    rng: np.random.Generator,
+    donor: Pictures | None = None,
+) -> Defect | None:
+    """A defect of the first of these `kinds` that the part can have, None if there is no such.
+
+    `sample` uint8 [L, H, W, 3] is a good part, `goldens` are what it is compared with, `donor` a part of another kind,
+    all of one shape. The severity is drawn between the two given ones. What changes too little to be seen, or leads
+    closer to a golden than the sample was, is drawn again a few times and then given up.
+    """
+    if min(sample.shape[1:3]) < SMALLEST:
+        return None
+    scene = Scene(sample.astype(np.float32), anatomy(sample), donor)
+    for kind in kinds:
+        for _ in range(_TRIES):
+            made = MAKERS[kind](scene, float(rng.uniform(*severity)), rng)
+            if made is None:
+                break
+            pictures = as_pictures(made)
+            if is_defect(kind, sample, pictures, goldens, scene.parts):
+                return Defect(kind, pictures, mask_of(sample, pictures))
+    return None
+
+
+def is_defect(kind: Kind, sample: Pictures, made: Pictures, goldens: Sequence[Pictures], parts: Anatomy) -> bool:
+    """Whether the change is one that can be seen, and not one towards a golden."""
+    change = _difference(sample, made)
+    if not can_be_seen(sample, made):
+        return False
+    where = change > _TOUCHED
+    if kind == "wrong_part" and not _other_part(sample, made, parts):
+        return False
+    return all(_far(made, golden, where) > max(_far(sample, golden, where), 0.5 * _far(made, sample, where))
+               for golden in goldens)  # fmt: skip
+
+
+def can_be_seen(sample: Pictures, made: Pictures) -> bool:
+    """Whether enough pixels differ by more than noise and codecs do."""
+    seen = ndimage.median_filter((_difference(sample, made) > _SEEN).astype(np.uint8), 2)
+    return bool(seen.sum() >= max(6, _LEAST_SEEN * seen.size))
+
+
+def mask_of(sample: Pictures, made: Pictures) -> Region:
+    """bool [H, W]: where the pictures differ, without the gaps that equal colours leave."""
+    touched = np.pad(_difference(sample, made) > _TOUCHED, 3)
+    closed = ndimage.binary_fill_holes(ndimage.binary_closing(touched, iterations=2))[3:-3, 3:-3]
+    return ndimage.binary_opening(closed) | (closed & (_difference(sample, made) > _SEEN))
+
+
+def _difference(one: Pictures, other: Pictures) -> Pictures:
+    """Of the channel and light that differ most: uint8 [H, W]."""
+    found: Pictures = (np.maximum(one, other) - np.minimum(one, other)).max(axis=(0, 3))
+    return found
+
+
+def _far(one: Pictures, other: Pictures, where: Region) -> float:
+    return float(np.abs(one[:, where].astype(np.int16) - other[:, where]).mean()) if where.any() else 0.0
+
+
+def _other_part(sample: Pictures, made: Pictures, parts: Anatomy) -> bool:
+    """Whether bodies differ by more than marks and focus: the same part from another golden is no wrong part."""
+    gap = made.astype(np.float32) - sample
+    blurred = ndimage.uniform_filter(gap, (0, *(max(3, min(sample.shape[1:3]) // 8),) * 2, 0))
+    return bool(np.abs(blurred).mean(axis=3).max(axis=0)[parts.body].mean() > _SAME_PART)
