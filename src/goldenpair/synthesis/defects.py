@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from goldenpair.specs.synthetic import Kind
-from goldenpair.synthesis.anatomy import SMALLEST, Anatomy, Pictures, Region, anatomy
+from goldenpair.synthesis.anatomy import SMALLEST, Pictures, Region
 from goldenpair.synthesis.kinds import MAKERS, Scene
 from goldenpair.synthesis.painting import as_pictures
 
@@ -20,11 +21,15 @@ _SAME_PART = 14.0  # mean grey levels by which the body of a wrong part differs 
 
 @dataclass(frozen=True)
 class Defect:
-    """A good part made defective: uint8 [L, H, W, 3], and bool [H, W] where it was changed."""
+    """A good part `sample` made defective: uint8 [L, H, W, 3] each. `mask` bool [H, W] is where it was changed."""
 
     kind: Kind
+    sample: Pictures
     pictures: Pictures
-    mask: Region
+
+    @property
+    def mask(self) -> Region:
+        return mask_of(self.sample, self.pictures)
 
 
 def make_defect(
@@ -43,25 +48,25 @@ def make_defect(
     """
     if min(sample.shape[1:3]) < SMALLEST:
         return None
-    scene = Scene(sample.astype(np.float32), anatomy(sample), donor)
+    scene = Scene(sample, donor)
     for kind in kinds:
         for _ in range(_TRIES):
             made = MAKERS[kind](scene, float(rng.uniform(*severity)), rng)
             if made is None:
                 break
             pictures = as_pictures(made)
-            if is_defect(kind, sample, pictures, goldens, scene.parts):
-                return Defect(kind, pictures, mask_of(sample, pictures))
+            if _is_defect(kind, scene, pictures, goldens):
+                return Defect(kind, sample, pictures)
     return None
 
 
-def is_defect(kind: Kind, sample: Pictures, made: Pictures, goldens: Sequence[Pictures], parts: Anatomy) -> bool:
+def _is_defect(kind: Kind, scene: Scene, made: Pictures, goldens: Sequence[Pictures]) -> bool:
     """Whether the change is one that can be seen, and not one towards a golden."""
-    change = _difference(sample, made)
+    sample = scene.pictures
     if not can_be_seen(sample, made):
         return False
-    where = change > _TOUCHED
-    if kind == "wrong_part" and not _other_part(sample, made, parts):
+    where = _difference(sample, made) > _TOUCHED
+    if kind == "wrong_part" and not _other_part(sample, made, scene.parts.body):
         return False
     return all(_far(made, golden, where) > max(_far(sample, golden, where), 0.5 * _far(made, sample, where))
                for golden in goldens)  # fmt: skip
@@ -69,29 +74,33 @@ def is_defect(kind: Kind, sample: Pictures, made: Pictures, goldens: Sequence[Pi
 
 def can_be_seen(sample: Pictures, made: Pictures) -> bool:
     """Whether enough pixels differ by more than noise and codecs do."""
-    seen = ndimage.median_filter((_difference(sample, made) > _SEEN).astype(np.uint8), 2)
-    return bool(seen.sum() >= max(6, _LEAST_SEEN * seen.size))
+    seen = _difference(sample, made) > _SEEN
+    together = seen[1:] & seen[:-1]  # a pixel alone is noise
+    return int(np.count_nonzero(together)) >= max(5, _LEAST_SEEN * seen.size)
 
 
 def mask_of(sample: Pictures, made: Pictures) -> Region:
     """bool [H, W]: where the pictures differ, without the gaps that equal colours leave."""
-    touched = np.pad(_difference(sample, made) > _TOUCHED, 3)
+    change = _difference(sample, made)
+    touched = np.pad(change > _TOUCHED, 3)
     closed = ndimage.binary_fill_holes(ndimage.binary_closing(touched, iterations=2))[3:-3, 3:-3]
-    return ndimage.binary_opening(closed) | (closed & (_difference(sample, made) > _SEEN))
-
-
-def _difference(one: Pictures, other: Pictures) -> Pictures:
-    """Of the channel and light that differ most: uint8 [H, W]."""
-    found: Pictures = (np.maximum(one, other) - np.minimum(one, other)).max(axis=(0, 3))
+    found: Region = ndimage.binary_opening(closed) | (closed & (change > _SEEN))
     return found
+
+
+def _difference(one: Pictures, other: Pictures) -> NDArray[np.uint8]:
+    """Of the channel and light that differ most: uint8 [H, W]."""
+    gap = (np.maximum(one, other) - np.minimum(one, other)).max(axis=0)
+    most: NDArray[np.uint8] = np.maximum(np.maximum(gap[..., 0], gap[..., 1]), gap[..., 2])
+    return most
 
 
 def _far(one: Pictures, other: Pictures, where: Region) -> float:
     return float(np.abs(one[:, where].astype(np.int16) - other[:, where]).mean()) if where.any() else 0.0
 
 
-def _other_part(sample: Pictures, made: Pictures, parts: Anatomy) -> bool:
+def _other_part(sample: Pictures, made: Pictures, body: Region) -> bool:
     """Whether bodies differ by more than marks and focus: the same part from another golden is no wrong part."""
     gap = made.astype(np.float32) - sample
     blurred = ndimage.uniform_filter(gap, (0, *(max(3, min(sample.shape[1:3]) // 8),) * 2, 0))
-    return bool(np.abs(blurred).mean(axis=3).max(axis=0)[parts.body].mean() > _SAME_PART)
+    return bool(np.abs(blurred).mean(axis=3).max(axis=0)[body].mean() > _SAME_PART)

@@ -5,13 +5,14 @@ A severity of 0 is barely beyond what good parts do, 1 is plain.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from goldenpair.specs.synthetic import Kind
-from goldenpair.synthesis.anatomy import Anatomy, Pictures, Region, anatomy
+from goldenpair.synthesis.anatomy import Anatomy, Pictures, Region, anatomy, widened
 from goldenpair.synthesis.painting import (
     Pixels,
     Solder,
@@ -31,15 +32,26 @@ _SIMILAR = 1.8  # by which factor the body of another part may be longer or shor
 
 @dataclass(frozen=True)
 class Scene:
-    """A good part: its pictures as float32, what was found in them, and pictures of some other part if there are."""
+    """A good part, and pictures of some other part if there are."""
 
-    pixels: Pixels
-    parts: Anatomy
+    pictures: Pictures
     donor: Pictures | None = None
+
+    @cached_property
+    def parts(self) -> Anatomy:
+        return anatomy(self.pictures)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        return self.pictures.astype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.pictures.shape[1], self.pictures.shape[2]
 
     @property
     def side(self) -> int:
-        return min(self.parts.body.shape)
+        return min(self.shape)
 
 
 @dataclass(frozen=True)
@@ -58,14 +70,14 @@ class _Box:
 def _missing(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
     if not scene.parts.body.any():
         return None
-    region = ndimage.binary_dilation(scene.parts.body, iterations=max(1, scene.side // 60))
+    region = widened(scene.parts.body, scene.side / 60)
     return bare(scene.pixels, scene.parts, region, rng)
 
 
 def _shift(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
     if not scene.parts.body.any():
         return None
-    short = float(_Box.of(scene.parts.body).size.min())
+    short = min(float(_Box.of(scene.parts.body).size.min()), 0.4 * scene.side)
     way = rng.choice([-1.0, 1.0]) * max(1.5, short * (0.14 + 0.46 * severity))
     across = rng.uniform(-0.08, 0.08) * short
     return _replaced(scene, np.eye(2), np.array([way, across] if rng.random() < 0.5 else [across, way]), rng)
@@ -91,14 +103,14 @@ def _replaced(scene: Scene, linear: NDArray[np.float64], way: NDArray[np.float64
     """The body lifted off the board and put down again."""
     body = scene.parts.body
     middle = _Box.of(body).middle
-    empty = bare(scene.pixels, scene.parts, ndimage.binary_dilation(body), rng)
+    empty = bare(scene.pixels, scene.parts, widened(body, 1), rng)
     over, alpha = moved(scene.pixels, feathered(body), linear, middle, middle + way)
     return blended(empty, over, alpha)
 
 
 def _wrong_part(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
     body = scene.parts.body
-    if scene.donor is None or scene.donor.shape != scene.pixels.shape or not body.any():
+    if scene.donor is None or scene.donor.shape != scene.pictures.shape or not body.any():
         return None
     other = anatomy(scene.donor)
     if not other.body.any():
@@ -107,10 +119,8 @@ def _wrong_part(scene: Scene, severity: float, rng: np.random.Generator) -> Pixe
     scale = its.size / mine.size
     if not ((1 / _SIMILAR < scale) & (scale < _SIMILAR)).all():
         return None
-    over, alpha = moved(
-        scene.donor.astype(np.float32), feathered(other.body), np.diag(scale), its.middle, mine.middle
-    )
-    empty = bare(scene.pixels, scene.parts, ndimage.binary_dilation(body), rng)
+    over, alpha = moved(scene.donor.astype(np.float32), feathered(other.body), np.diag(scale), its.middle, mine.middle)
+    empty = bare(scene.pixels, scene.parts, widened(body, 1), rng)
     return blended(empty, over, alpha)
 
 
@@ -127,7 +137,7 @@ def _bridge(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels |
     points = curve(boxes[first].middle, boxes[second].middle, float(rng.uniform(-0.2, 0.2)), 40)
     t = np.linspace(-1, 1, len(points))
     uneven = 1 + 0.12 * np.cos(t * rng.uniform(2, 6) + rng.uniform(0, 6))
-    height = strand(scene.parts.body.shape, points, thick * (1 + 0.6 * t**2) * uneven)
+    height = strand(scene.shape, points, thick * (1 + 0.6 * t**2) * uneven)
     return Solder(height).over(scene.pixels, solder_colours(scene.pixels, scene.parts), rng)
 
 
@@ -136,7 +146,7 @@ def _excess(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels |
     if joint is None:
         return None
     box = _Box.of(joint)
-    size = box.size / 2 * (1.05 + 0.55 * severity)
+    size = np.maximum(box.size / 2, 0.06 * scene.side) * (1.05 + 0.6 * severity)
     most = (0.12 + 0.14 * severity) * scene.side
     away = rng.uniform(-0.2, 0.2, 2) * box.size
     radii = (float(min(size[1], most)), float(min(size[0], most)))
@@ -154,7 +164,7 @@ def _insufficient(scene: Scene, severity: float, rng: np.random.Generator) -> Pi
     along = where @ np.array([np.sin(angle), np.cos(angle)])
     gone = np.zeros(joint.shape, np.bool_)
     gone[tuple(where[along >= np.quantile(along, 0.6 - 0.55 * severity)].T)] = True
-    gone = ndimage.binary_dilation(gone, iterations=max(1, scene.side // 64))
+    gone = widened(gone, scene.side / 64)
     colours = solder_colours(scene.pixels, scene.parts)
     pad = colours[:, len(colours[0]) // 4] * np.array([1.0, 0.93, 0.8], np.float32) * np.float32(rng.uniform(0.7, 0.95))
     grain = ndimage.gaussian_filter(rng.standard_normal(joint.shape).astype(np.float32), 0.8) * 6
@@ -169,7 +179,7 @@ def _some_joint(scene: Scene, rng: np.random.Generator) -> Region | None:
 
 def _scratch(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
     """One to three scores side by side, in which the surface is paler; pale surfaces get darker."""
-    shape = scene.parts.body.shape
+    shape = scene.shape
     angle, length = rng.uniform(0, np.pi), scene.side * rng.uniform(0.25, 0.5 + 0.5 * severity)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
     way = np.array([np.sin(angle), np.cos(angle)])
@@ -194,7 +204,7 @@ def _scratch(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels 
 
 def _contamination(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
     """A stain of something foreign, or a fibre; dark or pale, never quite opaque."""
-    shape = scene.parts.body.shape
+    shape = scene.shape
     middle = np.array(shape) * rng.uniform(0.25, 0.75, 2)
     if rng.random() < 0.35:
         angle, length = rng.uniform(0, 2 * np.pi), scene.side * (0.2 + 0.5 * severity)
@@ -214,11 +224,11 @@ def _contamination(scene: Scene, severity: float, rng: np.random.Generator) -> P
 
 
 def _solder_ball(scene: Scene, severity: float, rng: np.random.Generator) -> Pixels | None:
-    shape, board = scene.parts.body.shape, scene.parts.is_board
-    places = np.argwhere(board if board.any() else np.ones(shape, np.bool_))
+    board = scene.parts.is_board
+    places = np.argwhere(board if board.any() else np.ones(scene.shape, np.bool_))
     middle = places[int(rng.integers(len(places)))].astype(np.float64)
-    radius = max(1.7, scene.side * (0.016 + 0.04 * severity))
-    height = dome(shape, middle, (radius, radius * float(rng.uniform(0.85, 1))), 0.0, rng)
+    radius = max(2.0, scene.side * (0.022 + 0.035 * severity))
+    height = dome(scene.shape, middle, (radius, radius * float(rng.uniform(0.85, 1))), 0.0, rng)
     return Solder(height).over(scene.pixels, solder_colours(scene.pixels, scene.parts), rng)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from goldenpair.synthesis.anatomy import Anatomy, Pictures, Region
+from goldenpair.synthesis.anatomy import Anatomy, Pictures, Region, widened
 
 Pixels = NDArray[np.float32]
 """Pictures that are worked on: float32 [L, H, W, 3] of 0..255."""
@@ -69,21 +69,31 @@ def bare(pixels: Pixels, parts: Anatomy, region: Region, rng: np.random.Generato
     height, width = region.shape
     nearest = ndimage.distance_transform_edt(region, return_distances=False, return_indices=True)
     rows, columns = np.mgrid[:height, :width]
-    # what is mirrored at the region's edge; beyond it pads look like what one sees of them beside it
+    # what is mirrored at the region's edge: pads go on under a body as one sees them beside it
     r, c = (2 * nearest[0] - rows).clip(0, height - 1), (2 * nearest[1] - columns).clip(0, width - 1)
     is_pad = (parts.solder & ~region)[r, c] & region
-    pads = feathered(is_pad, 1.0)
-    under = board(pixels, parts, rng)
-    under = blended(under, pixels[:, r, c], pads)
+    under = _board_around(pixels, parts, region, rng)
+    if is_pad.any():
+        under = blended(under, pixels[:, r, c], feathered(is_pad, 1.0))
     return blended(pixels, under, feathered(region, 0.8))
 
 
-def board(pixels: Pixels, parts: Anatomy, rng: np.random.Generator) -> Pixels:
-    """Nothing but board: its colour, and its texture from elsewhere in the pictures, a little darker as in a shadow."""
-    height, width = parts.is_board.shape
-    shade = np.where(parts.is_board[None, :, :, None], pixels - parts.board[:, None, None], 0).clip(-30, 30)
-    shift = (int(rng.integers(height)), int(rng.integers(width)))
-    return parts.board[:, None, None] * np.float32(0.94) + np.roll(shade, shift, axis=(1, 2)) * np.float32(0.8)
+def _board_around(pixels: Pixels, parts: Anatomy, region: Region, rng: np.random.Generator) -> Pixels:
+    """Nothing but board, as it is around the region: its solder, silk screen and whatever shines left aside."""
+    height, width = region.shape
+    step = max(1, min(height, width) // 32)
+    shine = luma(pixels).max(axis=0) > float(luma(parts.board).max()) + 45
+    use = ~(widened(region | parts.solder, step / 2) | shine)
+    weight = use[::step, ::step].astype(np.float32)
+    reach = (0, 2.0, 2.0, 0)
+    near = ndimage.gaussian_filter(weight, 2.0, mode="constant")[None, :, :, None] + np.float32(1e-3)
+    seen = pixels[:, ::step, ::step] * weight[None, :, :, None]
+    seen = ndimage.gaussian_filter(seen, reach, mode="constant") + parts.board[:, None, None] * np.float32(1e-3)
+    coarse = seen / near
+    large = ndimage.gaussian_filter(coarse.repeat(step, axis=1).repeat(step, axis=2), (0, step, step, 0), truncate=2)
+    texture = 3 * _smooth_noise((height, width), 0.03, rng) + 2 * _smooth_noise((height, width), 0.0, rng)
+    found: Pixels = large[:, :height, :width] + texture[None, :, :, None]
+    return found
 
 
 def solder_colours(pixels: Pixels, parts: Anatomy) -> NDArray[np.float32]:
@@ -137,13 +147,14 @@ def _ranks(values: NDArray[np.float32], region: Region) -> NDArray[np.intp]:
 def _smooth_noise(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Noise of standard deviation 1 whose hills are about this share of the side."""
     noise = rng.standard_normal(shape).astype(np.float32)
-    smooth = ndimage.gaussian_filter(noise, max(0.7, size * min(shape)), mode="wrap")
-    return smooth / max(1e-6, float(smooth.std()))
+    smooth: NDArray[np.float32] = ndimage.gaussian_filter(noise, max(0.7, size * min(shape)), mode="wrap")
+    smooth /= max(1e-6, float(smooth.std()))
+    return smooth
 
 
 def dome(shape: tuple[int, int], centre: NDArray[np.float64], radii: tuple[float, float], turn: float,
          rng: np.random.Generator) -> NDArray[np.float32]:  # fmt: skip
-    """The height of a drop around `centre` (row, column) with these radii along `turn` and across, uneven in outline."""
+    """The height of a drop around `centre` (row, column), with these radii along `turn` and across, uneven."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     y, x = rows - centre[0], columns - centre[1]
     along = (np.cos(turn) * x + np.sin(turn) * y) / radii[0]
@@ -152,7 +163,8 @@ def dome(shape: tuple[int, int], centre: NDArray[np.float64], radii: tuple[float
     for waves in (2, 3, 5):
         uneven += rng.uniform(0, 0.16 / waves) * np.cos(waves * angle + rng.uniform(0, 2 * np.pi))
     inside = 1 - (along**2 + across**2) / (1 + uneven) ** 2
-    return (0.8 * min(radii) * np.sqrt(inside.clip(0))).astype(np.float32)
+    height: NDArray[np.float64] = 0.8 * min(radii) * np.sqrt(inside.clip(0))
+    return height.astype(np.float32)
 
 
 def strand(shape: tuple[int, int], points: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float32]:
