@@ -19,6 +19,7 @@ from goldenpair.commands import add_commands
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 from goldenpair.policy_command import add_policy
 from goldenpair.reporting.command import add_report
+from goldenpair.synthesis.command import add_synthesize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -316,6 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("out", help="folder to make")
     command.add_argument("overrides", nargs="*", metavar="key=value", help=_SIMULATE)
     _finish(command, _simulate)
+    add_synthesize(commands)
     command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")

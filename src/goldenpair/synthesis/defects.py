@@ -16,6 +16,7 @@ _TRIES = 4
 _TOUCHED = 10  # grey levels: what belongs to the mask
 _SEEN = 28  # grey levels by which what counts as a change differs, in any channel under any light
 _LEAST_SEEN = 0.0012  # of the picture
+_GONE = 0.6  # of a body that is missing: less is but a piece of one that fills the picture
 _SAME_PART = 14.0  # mean grey levels by which the body of a wrong part differs at least, out of focus
 
 
@@ -66,6 +67,8 @@ def _is_defect(kind: Kind, scene: Scene, made: Pictures, goldens: Sequence[Pictu
     if not can_be_seen(sample, made):
         return False
     where = _difference(sample, made) > _TOUCHED
+    if kind == "missing" and where[scene.parts.body].mean() < _GONE:
+        return False
     if kind == "wrong_part" and not _other_part(sample, made, scene.parts.body):
         return False
     return all(_far(made, golden, where) > max(_far(sample, golden, where), 0.5 * _far(made, sample, where))
