@@ -24,6 +24,7 @@ _DISTANCE, _FARTHEST = 30.0, 110.0  # grey levels by which a part differs from i
 _REACH, _MIDDLE, _HEART = 0.44, 0.38, 0.17  # of the side, from the centre
 _LEAST_BODY, _MOST_BODY = 0.02, 0.45  # of the picture
 _LEAST_JOINT, _MOST_JOINT = 0.004, 0.2
+_LARGEST_MARK = 0.03
 _WHITE = 70.0
 _MOST_PIECES = 24
 
@@ -134,7 +135,7 @@ def _core(part: Region, bright: Region, side: int) -> Region:
     """The body without its ends: what is in the middle of the part, dark or coloured, else of any colour."""
     heart, middle = _within(part.shape, _HEART), _within(part.shape, _MIDDLE)
     for region, radius in ((part & ~bright, 0.06), (part & ~bright, 0.02), (part, 0.06)):
-        closed = _closed(region, 0.025 * side)  # over marks
+        closed = _closed(_without_marks(region), 0.025 * side)
         pieces = [one for one in _pieces(_opened(closed, radius * side)) if (one & middle).sum() > 0.7 * one.sum()]
         if not pieces:
             continue
@@ -143,6 +144,16 @@ def _core(part: Region, bright: Region, side: int) -> Region:
         if _LEAST_BODY < core.mean() < _MOST_BODY and (core & heart).sum() > 0.25 * heart.sum():
             return core
     return np.zeros(part.shape, np.bool_)
+
+
+def _without_marks(region: Region) -> Region:
+    """The region with what is small and closed in by it: letters on a body."""
+    labels, _ = ndimage.label(~region)
+    sizes = np.bincount(labels.reshape(-1))
+    small = sizes < _LARGEST_MARK * region.size
+    small[0] = False
+    found: Region = region | small[labels]
+    return found
 
 
 def _box(region: Region) -> Region:
@@ -177,16 +188,17 @@ def widened(region: Region, radius: float) -> Region:
     return wide.view(np.bool_)
 
 
-def _narrowed(region: Region, radius: float) -> Region:
+def narrowed(region: Region, radius: float) -> Region:
+    """What is left of the region when what surrounds it is widened."""
     return ~widened(~region, radius)
 
 
 def _closed(region: Region, radius: float) -> Region:
-    return _narrowed(widened(region, radius), radius)
+    return narrowed(widened(region, radius), radius)
 
 
 def _opened(region: Region, radius: float) -> Region:
-    return widened(_narrowed(region, radius), radius)
+    return widened(narrowed(region, radius), radius)
 
 
 def _pieces(region: Region) -> list[Region]:

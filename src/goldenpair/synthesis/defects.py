@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from goldenpair.specs.synthetic import Kind
-from goldenpair.synthesis.anatomy import SMALLEST, Pictures, Region
+from goldenpair.synthesis.anatomy import SMALLEST, Pictures, Region, narrowed
 from goldenpair.synthesis.kinds import MAKERS, Scene
 from goldenpair.synthesis.painting import as_pictures
 
@@ -17,7 +17,8 @@ _TOUCHED = 10  # grey levels: what belongs to the mask
 _SEEN = 28  # grey levels by which what counts as a change differs, in any channel under any light
 _LEAST_SEEN = 0.0012  # of the picture
 _GONE = 0.6  # of a body that is missing: less is but a piece of one that fills the picture
-_SAME_PART = 14.0  # mean grey levels by which the body of a wrong part differs at least, out of focus
+_TURNED = 0.03  # of the inside of a body that was turned round: what looks the same then has no polarity
+_SAME_PART = 22.0  # mean grey levels by which the body of a wrong part differs at least, out of focus
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def _is_defect(kind: Kind, scene: Scene, made: Pictures, goldens: Sequence[Pictu
     where = _difference(sample, made) > _TOUCHED
     if kind == "missing" and where[scene.parts.body].mean() < _GONE:
         return False
+    if kind == "flip" and not _turn_shows(sample, made, scene.parts.body):
+        return False
     if kind == "wrong_part" and not _other_part(sample, made, scene.parts.body):
         return False
     return all(_far(made, golden, where) > max(_far(sample, golden, where), 0.5 * _far(made, sample, where))
@@ -100,6 +103,13 @@ def _difference(one: Pictures, other: Pictures) -> NDArray[np.uint8]:
 
 def _far(one: Pictures, other: Pictures, where: Region) -> float:
     return float(np.abs(one[:, where].astype(np.int16) - other[:, where]).mean()) if where.any() else 0.0
+
+
+def _turn_shows(sample: Pictures, made: Pictures, body: Region) -> bool:
+    """Whether a body looks different inside, not only at its edges."""
+    short = min(int(body.any(axis=axis).sum()) for axis in (0, 1))
+    inside = narrowed(body, 0.12 * short)
+    return bool(inside.any() and (_difference(sample, made) > _SEEN)[inside].mean() > _TURNED)
 
 
 def _other_part(sample: Pictures, made: Pictures, body: Region) -> bool:
