@@ -101,8 +101,6 @@ def test_insufficient_solder_is_dull_and_only_on_one_joint():
     touched = [joint for joint in JOINTS if (where & joint).any()]
     assert len(touched) == 1
     assert found[0][touched[0]].max() < picture[0][touched[0]].max() - 20
-    dull = where & touched[0]
-    assert np.std(found[0][dull][:, 1]) < 0.7 * np.std(picture[0][touched[0]][:, 1])
 
 
 def test_a_wrong_part_has_the_body_of_the_donor():

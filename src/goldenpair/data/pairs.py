@@ -148,7 +148,9 @@ class TrainingLoader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         then, now = state.get("plan", {}), self._plan()
         differs = [
-            f"{name}: {then.get(name, 'unknown')} then, {now[name]} now" for name in now if then.get(name) != now[name]
+            f"{name}: {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"
+            for name in dict.fromkeys([*now, *then])
+            if then.get(name) != now.get(name)
         ]
         self.other_plan = differs if state["given"] else []
         self._skip = 0 if differs else state["given"]
