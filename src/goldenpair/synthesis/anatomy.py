@@ -141,7 +141,7 @@ def _core(part: Region, bright: Region, side: int) -> Region:
             continue
         core = max(pieces, key=lambda piece: int((piece & heart).sum()))
         core = _box(core)
-        if _LEAST_BODY < core.mean() < _MOST_BODY and (core & heart).sum() > 0.25 * heart.sum():
+        if _LEAST_BODY < core.mean() < _MOST_BODY and (core & heart).sum() > 0.4 * heart.sum():
             return core
     return np.zeros(part.shape, np.bool_)
 
@@ -158,9 +158,13 @@ def _without_marks(region: Region) -> Region:
 
 def _box(region: Region) -> Region:
     """The rectangle of the rows and columns that are well filled: bodies are such, shadows beside them are not."""
-    rows, columns = (region.sum(axis=axis) for axis in (1, 0))
-    box: Region = (rows > 0.5 * rows.max())[:, None] & (columns > 0.5 * columns.max())[None]
-    return _closed(box, 2)
+    box = np.zeros(region.shape, np.bool_)
+    ends = []
+    for axis in (1, 0):
+        filled = region.sum(axis=axis)
+        ends.append(np.flatnonzero(filled > 0.5 * filled.max())[[0, -1]] + [0, 1])
+    box[slice(*ends[0]), slice(*ends[1])] = True
+    return box
 
 
 def _near(core: Region, share: float) -> Region:
