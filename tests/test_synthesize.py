@@ -307,3 +307,25 @@ def test_the_command_refuses_with_exit_code_2(tmp_path, capsys, words, said):
     assert run(*fixed, *words) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "FILE"],
+        ["policy", "FILE", "--capture", "1.0", "--out", "policy.json"],
+        ["compare", "FILE", "FILE"],
+        ["gauge", "FILE"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_command_measures_by_made_defects(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"b{n},R{n},{'MISSING' if n % 3 else 'PASS'},{n / 9},FAIL,{'missing' * (n == 4)}" for n in range(9)]
+    text = "input_path,object_name,label,siamese_score,verdict,synthetic\n" + "\n".join(lines) + "\n"
+    Path("scores.csv").write_text(text)
+    Path("real.csv").write_text(text.replace(",missing", ","))
+    assert cli.main([word.replace("FILE", "scores.csv") for word in words]) == 2
+    assert "1 row is synthetic defects" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["real.csv", "scores.csv"]
+    assert cli.main([word.replace("FILE", "real.csv") for word in words]) == 0
