@@ -315,7 +315,7 @@ def test_the_command_refuses_with_exit_code_2(tmp_path, capsys, words, said):
         ["report", "FILE"],
         ["policy", "FILE", "--capture", "1.0", "--out", "policy.json"],
         ["compare", "FILE", "FILE"],
-        ["gauge", "FILE"],
+        ["gauge", "FILE", "--part", "label"],
     ],
     ids=lambda words: words[0],
 )
