@@ -1,4 +1,4 @@
-"""Accuracy on real boards, over seeds: SiameseOI with and without relative jitter, and Visual ChangeNets.
+"""Accuracy on real boards, over seeds: SiameseOI with and without relative jitter or synthetic defects, and others.
 
     GOLDENPAIR_DATA=FOLDER python benchmarks/accuracy.py OUT [--sets deeppcb_oi lookout_oi] [--seeds 1 2 3]
         [--networks siamese siamese-jitter fan_tiny-learnable ...]
@@ -8,6 +8,7 @@ benchmarks/README.md shows.
 """
 
 import argparse
+import csv
 import json
 import os
 from collections import defaultdict
@@ -29,11 +30,16 @@ class Boards:
     light: str
     epochs: int
     tests: tuple[tuple[str, str], ...]
+    folder: str = ""
+    """Of the set, if it is not its name."""
+    real: int | None = None
+    """How many of the real defects training has, drawn by the seed; None: all."""
 
 
 SETS = {
     "deeppcb_oi": Boards(100, "SolderLight", 5, (("deeppcb_oi", "test"), ("deeppcb_oi_shifted", "test"))),
     "lookout_oi": Boards(128, "WhiteLight", 20, (("lookout_oi", "val"),)),
+    "lookout_oi-3": Boards(128, "WhiteLight", 20, (("lookout_oi", "val"),), "lookout_oi", 3),
 }
 KEYS = ("auroc", "ap", "fpr100", "fpr99", "fpr97")
 STEPS = ("random_flip", "random_rotate", "random_color")
@@ -63,9 +69,15 @@ IMAGENET = (
     "dataset.classify.augmentation_config.rgb_input_mean=[0.5,0.5,0.5]",
     "dataset.classify.augmentation_config.rgb_input_std=[0.5,0.5,0.5]",
 )
+SYNTHETIC = (
+    "dataset.synthetic_defects.enable=true",
+    # what the set calls defects: parts turned by 180 degrees or a little askew are PASS in it
+    "dataset.synthetic_defects.kinds=[missing,bridge,excess,scratch,contamination,solder_ball]",
+)
 NETWORKS = {
     "siamese": Network("optical_inspection", ()),
     "siamese-jitter": Network("optical_inspection", (), augment=True),
+    "siamese-synthetic": Network("optical_inspection", SYNTHETIC),
     "efficientnet-learnable": changenet("tf_efficientnet_lite0", *IMAGENET, *SMALL, side=128),
     "efficientnet-euclidean": changenet("tf_efficientnet_lite0", *IMAGENET, learnable=False, side=128),
     "mobilenetv4-learnable": changenet("mobilenetv4_conv_small", *SMALL, side=128),
@@ -99,7 +111,7 @@ def main() -> None:
 
 def one_run(data: Path, out: Path, name: str, seed: int, network: str) -> list[dict[str, object]]:
     folder = out / f"{name}-{network}-{seed}"
-    train(spec_of(data, folder, name, name, "val", seed, network))
+    train(spec_of(data, folder, name, *SETS[name].tests[0], seed, network))
     found = []
     for tested, split in SETS[name].tests:
         metrics = evaluate(spec_of(data, folder, name, tested, split, seed, network)).metrics
@@ -113,6 +125,7 @@ def one_run(data: Path, out: Path, name: str, seed: int, network: str) -> list[d
 
 def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, seed: int, network: str) -> NetworkSpec:
     boards, wish = SETS[trained], NETWORKS[network]
+    of = boards.folder or trained
     pairs, latest = "dataset", "oi_model_latest.pth"
     if wish.name == "visual_changenet":
         pairs, latest = "dataset.classify", "changenet_model_classify_latest.pth"
@@ -126,8 +139,9 @@ def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, see
         wish.name,
         [
             f"results_dir={folder}",
-            *files("train_dataset", trained, "train"),
-            *files("validation_dataset", trained, "val"),
+            *files("train_dataset", of, "train"),
+            *([f"{pairs}.train_dataset.csv_path={thinned(data, folder, boards, seed)}"] if boards.real else []),
+            *files("validation_dataset", of, "val"),
             *files("test_dataset", tested, split),
             f"{pairs}.image_ext=.jpg",
             f"{pairs}.num_input=1",
@@ -147,6 +161,21 @@ def spec_of(data: Path, folder: Path, trained: str, tested: str, split: str, see
             *wish.options,
         ],
     )
+
+
+def thinned(data: Path, folder: Path, boards: Boards, seed: int) -> Path:
+    """The training table with `boards.real` of its defects, as a file in `folder`."""
+    path = folder / "train.csv"
+    with (data / boards.folder / "train.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    label = header.index("label")
+    defects = [place for place, row in enumerate(rows) if row[label] != "PASS"]
+    left = set(np.random.default_rng(seed).choice(defects, boards.real, replace=False).tolist())
+    folder.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        kept = [row for place, row in enumerate(rows) if row[label] == "PASS" or place in left]
+        csv.writer(file).writerows([header, *kept])
+    return path
 
 
 def table(runs: list[dict[str, object]]) -> str:

@@ -248,3 +248,35 @@ def test_real_data_have_no_faults(real_data, tao_set, name):
         split: SplitFiles(csv_path=str(real_data / name / table), images_dir=images) for split, table in names.items()
     }
     assert audit(splits, layout)[1].faults == ()
+
+
+SYNTHETIC = HEADER + ",synthetic"
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_synthetic_defects_are_fatal_where_something_is_measured(report_of, split):
+    rows = ["b1,golden,PASS,R1,", "b1,golden,MISSING,C1,missing", "b2,golden,SHIFT,C1,shift", "b3,golden,PASS,R1, "]
+    report = report_of(SYNTHETIC, **{split: rows})
+    (fault,) = [one for one in report.faults if one.code == "synthetic_measured"]
+    assert fault.fatal and fault.count == 2 and report.fatal
+    assert fault.examples == ("line 3: C1 in b1: missing", "line 4: C1 in b2: shift")
+    assert report.tables[0].synthetic == 2 and "4 rows, 2 of them defects, 2 synthetic" in str(report)
+
+
+def test_synthetic_defects_are_welcome_in_training_unless_they_are_labelled_good(report_of):
+    assert report_of(SYNTHETIC, train=["b1,golden,PASS,R1,", "b1,golden,MISSING,C1,missing"]).faults == ()
+    report = report_of(SYNTHETIC, train=["b1,golden,PASS,R1,scratch", "b1,golden,MISSING,C1,missing"])
+    assert codes(report.faults) == ["synthetic_good"] and report.fatal
+
+
+def test_synthetic_defects_are_said_of_where_they_are_inferred(report_of):
+    (fault,) = report_of(SYNTHETIC, infer=["b1,golden,PASS,R1,", "b1,golden,MISSING,C1,missing"]).faults
+    assert fault.code == "synthetic_marked" and not fault.fatal and fault.count == 1
+
+
+def test_pictures_of_synthetic_defects_may_lie_elsewhere(report_of, tmp_path):
+    made = (tmp_path / "set" / "b1").resolve().as_posix()
+    report = report_of(SYNTHETIC, train=["b1,golden,PASS,R1,", f"{made},golden,MISSING,C1,missing"])
+    assert report.faults == ()
+    report = report_of(SYNTHETIC, train=["b1,golden,PASS,R1,", f"{made},golden,MISSING,C1,"])
+    assert codes(report.faults) == ["outside_images_dir"]

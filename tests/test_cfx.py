@@ -5,7 +5,8 @@ import json
 import pytest
 
 from goldenpair.errors import DataError, InputError
-from goldenpair.quality.cfx import CATEGORIES, LabelMap, Verification, read_label_map, verification
+from goldenpair.quality.cfx import CATEGORIES, OURS, LabelMap, Verification, read_label_map, verification
+from goldenpair.specs.synthetic import LABELS
 
 
 def written(tmp_path, text, name="map.yaml"):
@@ -97,3 +98,16 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "odd.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match="cannot be read"):
         read_label_map(tmp_path / "odd.yaml")
+
+
+def test_labels_of_drawn_and_made_defects_need_no_line(tmp_path):
+    names = read_label_map(written(tmp_path, "MISSING: Miscellaneous\nODD: Tombstone"))
+    assert names.of("MISSING") == "Miscellaneous"  # the plant's own word counts
+    assert [names.of(label) for label in ("BRIDGE", "SOLDER_BALL", "ODD", "OTHER")] == [
+        "Short",
+        "Solderball",
+        "Tombstone",
+        "",
+    ]
+    assert names.unmapped(["BRIDGE", "OTHER", "PASS"]) == ["OTHER"]
+    assert set(OURS) >= set(LABELS.values()) and set(OURS.values()) <= set(CATEGORIES)

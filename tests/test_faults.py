@@ -75,6 +75,7 @@ def test_a_report_as_data_is_plain_json():
         "rows": 40,
         "defects": 5,
         "columns": ["input_path", "label"],
+        "synthetic": 0,
     }
     assert told["faults"][0] == {
         "split": "train_dataset",

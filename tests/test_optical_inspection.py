@@ -14,6 +14,7 @@ from goldenpair.run import Run
 from goldenpair.specs.fields import Section, meta
 from goldenpair.specs.load import default_spec, load_spec, walk, without_effect
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+from goldenpair.specs.synthetic import KINDS
 
 OI = "optical_inspection"
 
@@ -190,6 +191,11 @@ OURS = {
     "dataset.cache.enable": True,
     "dataset.cache.dir": None,
     "dataset.cache.limit_gb": 20.0,
+    "dataset.synthetic_defects.enable": False,
+    "dataset.synthetic_defects.share": 0.1,
+    "dataset.synthetic_defects.kinds": [kind for kind in KINDS if kind != "flip"],
+    "dataset.synthetic_defects.min_severity": 0.0,
+    "dataset.synthetic_defects.max_severity": 1.0,
     "export.overwrite": False,
     "evaluate.cutoff": None,
     "evaluate.targets.capture": None,

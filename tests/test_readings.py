@@ -146,3 +146,10 @@ def test_names_are_no_markup(tmp_path):
 def test_cutoffs_that_nothing_exceeds(tmp_path, cutoff):
     with pytest.raises(InputError, match="--cutoff: .* is no number that a score can exceed"):
         read_readings(written(tmp_path, STUDY), USUAL, cutoff=cutoff)
+
+
+def test_synthetic_defects_are_refused(tmp_path):
+    path = tmp_path / "gauge.csv"
+    path.write_text("input_path,object_name,verdict,synthetic\nb1,R1,PASS,\nb1,R1,FAIL,scratch\n")
+    with pytest.raises(TableError, match="1 row is synthetic defects"):
+        read_readings(path, Columns())

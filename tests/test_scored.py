@@ -178,3 +178,16 @@ def test_parts_without_a_board_are_not_all_of_one():
     assert table.board_source == "column board; 2 of 5 parts have none there, and each counts as a board of its own"
     none = with_scores("here", {"label": ["PASS"] * 2, "board": ["", ""]}, np.zeros(2, np.float32))
     assert none.boards == ("",) and none.board_source == "column board, which is empty"
+
+
+def test_a_table_with_synthetic_defects_is_refused(tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = ["b1,R1,PASS,0.1,", "b1,C1,MISSING,0.9,missing", "b2,C1,SHIFT,0.8,"]
+    path.write_text("input_path,object_name,label,siamese_score,synthetic\n" + "\n".join(rows) + "\n")
+    with pytest.raises(TableError, match="1 row is synthetic defects by the column 'synthetic', such as line 3"):
+        read_scored(path)
+    real = tmp_path / "real.csv"
+    real.write_text(path.read_text().replace(",missing", ","))
+    assert len(read_scored(real)) == 3
+    with pytest.raises(TableError, match="synthetic defects"):  # nor may the labels be of such
+        read_scored(real, labels=path)

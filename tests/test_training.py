@@ -406,3 +406,41 @@ def test_it_learns(spec_of):
     own = ["dataset.validation_dataset.csv_path=${dataset.train_dataset.csv_path}"]
     metrics = train(spec_of(*wish, *plain, *own)).metrics
     assert metrics["val_auroc"] > 0.9
+
+
+def test_training_with_synthetic_defects_resumes_to_the_same_weights(spec_of, caplog):
+    wish = ["dataset.synthetic_defects.enable=true", "dataset.synthetic_defects.share=0.5"]
+    # of what needs no part to be found in pictures as small as these
+    wish += ["dataset.synthetic_defects.kinds=[scratch,contamination]", "dataset.augmentation_config.augment=false"]
+    with caplog.at_level("INFO"):
+        unbroken = weights(train(spec_of(*wish)).checkpoint)
+    assert "50 % of the good parts drawn become synthetic defects: scratch, contamination" in caplog.text
+    train(spec_of(*wish, "train.num_epochs=1", results="broken"))
+    assert same(unbroken, weights(train(spec_of(*wish, results="broken")).checkpoint))
+    assert not same(unbroken, weights(train(spec_of(*wish[3:], results="plain")).checkpoint))
+
+
+def test_a_table_without_defects_can_be_trained_on_with_synthetic_ones(spec_of, boards, tmp_path, caplog):
+    header, *rows = boards.train_csv.read_text().splitlines()
+    table = tmp_path / "good.csv"
+    table.write_text("\n".join([header, *(row for row in rows if ",PASS," in row)]) + "\n")
+    only = [f"dataset.train_dataset.csv_path={table}", "train.num_epochs=1"]
+    train(spec_of(*only, "dataset.synthetic_defects.enable=true"))
+    assert "nothing teaches" not in caplog.text
+    train(spec_of(*only, results="without"))
+    assert "no defects: nothing teaches what a defect is" in caplog.text
+
+
+def test_training_says_how_many_of_its_defects_are_synthetic(spec_of, boards, tmp_path, caplog):
+    header, *rows = boards.train_csv.read_text().splitlines()
+    place = next(i for i, row in enumerate(rows) if ",PASS," not in row)
+    table = tmp_path / "marked.csv"
+    table.write_text(
+        "\n".join([header + ",synthetic", *(row + (",x" * (i == place) or ",") for i, row in enumerate(rows))])
+    )
+    with caplog.at_level("INFO"):
+        train(spec_of(f"dataset.train_dataset.csv_path={table}", "train.num_epochs=1"))
+    defects = sum(",PASS," not in row for row in rows)
+    assert f"1 of the {defects} defects to train on are synthetic." in caplog.text
+    with pytest.raises(DataError, match="synthetic defect; these are for training only"):
+        train(spec_of(f"dataset.validation_dataset.csv_path={table}"))

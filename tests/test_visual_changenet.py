@@ -272,6 +272,10 @@ JITTER = "dataset.classify.augmentation_config.relative_jitter"
 OURS = {
     *(f"{JITTER}.{name}" for name in ("enable", "jitter_probability", "max_shift", "max_rotation", "max_exposure")),
     *(f"dataset.{task}.cache.{name}" for task in ("classify", "segment") for name in ("enable", "dir", "limit_gb")),
+    *(
+        f"dataset.classify.synthetic_defects.{name}"
+        for name in ("enable", "share", "kinds", "min_severity", "max_severity")
+    ),
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
     "evaluate.cutoff",
     *(f"evaluate.targets.{name}" for name in ("capture", "escapes_ppm", "false_calls_ppm")),
@@ -833,3 +837,13 @@ def test_attention_says_what_it_wants():
 def test_several_goldens_fit_every_network(module):
     wish = ["dataset.classify.num_golden=5", f"model.classify.difference_module={module}"]
     assert load_spec(VCN, yaml.safe_load(CLASSIFY), wish, "inference").pairs.goldens == 5
+
+
+def test_synthetic_defects_are_for_classification():
+    wish = "dataset.classify.synthetic_defects.enable=true"
+    classify = default_spec("visual_changenet", ["task=classify", wish])
+    assert classify.pairs.synthetic_defects.enable
+    assert not [line for line in classify.problems("train") if "synthetic" in line]
+    segment = default_spec("visual_changenet", ["task=segment", wish])
+    (told,) = [line for line in segment.problems("train") if "synthetic" in line]
+    assert told == "dataset.classify.synthetic_defects.enable: it is for task classify; set it to false"

@@ -110,7 +110,7 @@ def train(spec: NetworkSpec) -> TrainResult:
         sets = {split: _pair_set(spec, table, split) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
         _say_left_out(sets, {split: set() for split in sets})
-        _say_sampling(sets["train_dataset"], spec.fpratio)
+        _say_synthetic(tables["train_dataset"], spec)
         early.join()  # if its import failed, one that had waited for it would say something else
         try:
             from goldenpair.training import fit
@@ -293,25 +293,13 @@ def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> Non
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
-def _say_sampling(train: "PairSet", ratio: float | None) -> None:
-    is_defect = train.is_defect[train.readable()]
-    defects, total = int(is_defect.sum()), len(is_defect)
-    log.info("Training on %d pairs, %d of them defects.", total, defects)
-    lost, lost_defects = len(train) - total, int(train.is_defect.sum()) - defects
-    of_those = " that can be read" if lost else ""
-    if lost:
-        told = (lost, len(train), lost_defects)
-        log.warning("%d of the %d training pairs (%d defects) are left out: their pictures cannot be read.", *told)
-    if not defects:
-        log.warning(f"The training table has no defects{of_those}: nothing teaches what a defect is.")
-    elif ratio is None:
-        return
-    elif defects == total:
-        log.warning(f"The training table has only defects{of_those}: nothing teaches what a good part is.")
-    elif not ratio:
-        log.warning("fpratio_sampling is 0: none of the %d defects is ever drawn.", defects)
-    else:
-        log.info("Sampling Defective components at %.2f:1 rate", (total - defects) / defects * ratio)
+def _say_synthetic(train: PairTable, spec: NetworkSpec) -> None:
+    if made := len(train.synthetic):
+        log.info("%d of the %d defects to train on are synthetic.", made, train.is_defect.sum())
+    wish = spec.pairs.synthetic_defects
+    if wish.enable:
+        kinds = ", ".join(wish.kinds)
+        log.info("%g %% of the good parts drawn become synthetic defects: %s", 100 * wish.share, kinds)
 
 
 def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":

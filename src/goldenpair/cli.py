@@ -20,6 +20,7 @@ from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 from goldenpair.policy_command import add_policy
 from goldenpair.reporting.command import add_report
 from goldenpair.simulation.command import add_simulate
+from goldenpair.synthesis.command import add_synthesize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -303,6 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     _finish(command, _import)
     add_policy(commands)
     add_simulate(commands)
+    add_synthesize(commands)
     command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")

@@ -41,6 +41,7 @@ from goldenpair.running import norm_plugins, precision, run_as
 from goldenpair.seen import Seen, Split
 from goldenpair.specs.common import Cudnn, NetworkSpec
 from goldenpair.stopping import PutOff
+from goldenpair.synthesis.on_the_fly import spoiler_of
 from goldenpair.tasks import Task, create_task
 from goldenpair.trained import refuse_other_network, refuse_other_pictures
 
@@ -76,6 +77,7 @@ class PairModule(pl.LightningModule):
             epoch=lambda: self.current_epoch,
             rank=self.global_rank,
             world=self.trainer.world_size,
+            spoiler=spoiler_of(pairs.synthetic_defects, self._pairs["train"], self.seed),
         )
 
     def val_dataloader(self) -> TableLoader:
@@ -220,6 +222,7 @@ def fit(run: Run, train: PairSet, validation: PairSet) -> PairModule:
             f"train.num_nodes: {spec.train.num_nodes} machines asked for; start training on each of them, with the "
             "environment variables MASTER_ADDR and MASTER_PORT of the first one, and NODE_RANK from 0 on"
         )
+    _say_sampling(train, spec.fpratio, spec.pairs.synthetic_defects.enable)
     world = len(found) * spec.train.num_nodes
     refuse_too_few(train, world)
     if not len(validation.readable()):
@@ -273,6 +276,27 @@ def _starting_weights(run: Run, task: Task) -> Path | None:
         if given:
             log.info("%s is not read: it counts for the start of a training only.", path)
     return resume.path
+
+
+def _say_sampling(train: PairSet, ratio: float | None, synthetic: bool) -> None:
+    is_defect = train.is_defect[train.readable()]
+    defects, total = int(is_defect.sum()), len(is_defect)
+    log.info("Training on %d pairs, %d of them defects.", total, defects)
+    lost, lost_defects = len(train) - total, int(train.is_defect.sum()) - defects
+    of_those = " that can be read" if lost else ""
+    if lost:
+        told = (lost, len(train), lost_defects)
+        log.warning("%d of the %d training pairs (%d defects) are left out: their pictures cannot be read.", *told)
+    if not defects and not synthetic:
+        log.warning(f"The training table has no defects{of_those}: nothing teaches what a defect is.")
+    elif ratio is None or not defects:
+        return
+    elif defects == total:
+        log.warning(f"The training table has only defects{of_those}: nothing teaches what a good part is.")
+    elif not ratio:
+        log.warning("fpratio_sampling is 0: none of the %d defects is ever drawn.", defects)
+    else:
+        log.info("Sampling Defective components at %.2f:1 rate", (total - defects) / defects * ratio)
 
 
 def _train(module: PairModule, trainer: pl.Trainer, stop: PutOff, resume: Path | None) -> None:

@@ -16,7 +16,7 @@ from goldenpair.data.audit_pictures import headers_to_read, picture_faults
 from goldenpair.data.faults import AuditedTable, AuditReport, Fault
 from goldenpair.data.labels import near_pass, no_value, sounds_good
 from goldenpair.data.lists import read_split
-from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable
+from goldenpair.data.table import PASS, PATH_COLUMNS, SYNTHETIC, Layout, PairTable
 from goldenpair.errors import TableError
 from goldenpair.progress import Progress
 from goldenpair.specs.common import SplitFiles
@@ -64,7 +64,8 @@ def audit(
     found = Files(numbering, rows.values(), layout, steps.step)
     folders = GoldenFolders(rows.values(), layout, steps.step) if layout.goldens > 1 else None
     for split, each in rows.items():
-        faults += _name_and_label_faults(split, each.table) + _row_faults(split, each, folders)
+        faults += _name_and_label_faults(split, each.table) + _synthetic_faults(split, each.table)
+        faults += _row_faults(split, each, folders)
         if not each.table.images_dir.is_dir():
             folder = str(each.table.images_dir)
             faults.append(Fault(split, "images_dir_missing", "images_dir is no folder", 1, (folder,)))
@@ -100,7 +101,9 @@ def _audited(split: str, table: PairTable) -> AuditedTable:
     with Path(table.source).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     defects = int(table.is_defect.sum()) if "label" in table.cells else None
-    return AuditedTable(split, table.source, digest, str(table.images_dir), len(table), defects, table.columns)
+    return AuditedTable(
+        split, table.source, digest, str(table.images_dir), len(table), defects, table.columns, len(table.synthetic)
+    )
 
 
 def _column_faults(split: str, table: PairTable) -> list[Fault]:
@@ -143,6 +146,23 @@ def _name_and_label_faults(split: str, table: PairTable) -> list[Fault]:
     return faults
 
 
+def _synthetic_faults(split: str, table: PairTable) -> list[Fault]:
+    """Made defects where only real ones may be, and such as are labelled good."""
+    rows = table.synthetic
+
+    def tell(row: int) -> str:
+        return f"{table.describe(row)}: {table.cells[SYNTHETIC][row]}"
+
+    if split == "train_dataset":
+        good = [row for row in rows if table.cells["label"][row] == PASS]
+        return Fault.of(split, "synthetic_good", f"synthetic defect with the label {PASS}", good, tell)
+    if split == UNLABELLED:
+        what = f"synthetic defect; the column {SYNTHETIC} marks it in the result too"
+        return Fault.of(split, "synthetic_marked", what, rows, tell, fatal=False)
+    what = "synthetic defect; these are for training only, and nothing may be measured by them"
+    return Fault.of(split, "synthetic_measured", what, rows, tell)
+
+
 def _row_faults(split: str, rows: NumberedRows, folders: GoldenFolders | None) -> list[Fault]:
     """Rows that say the same, that contradict each other, that compare a part with itself, or lead elsewhere."""
     table = rows.table
@@ -170,7 +190,7 @@ def _row_faults(split: str, rows: NumberedRows, folders: GoldenFolders | None) -
 
 
 def _outside(split: str, table: PairTable) -> list[Fault]:
-    root = str(table.images_dir)
+    root, made = str(table.images_dir), set(table.synthetic)  # which lie beside the real pictures
 
     def leaves(path: str) -> bool:
         return os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == ".."
@@ -186,7 +206,7 @@ def _outside(split: str, table: PairTable) -> list[Fault]:
                 return f"line {table.line(row)}: {cell} leads to {os.path.abspath(os.path.join(root, cell))}"
 
             what = f"{column} leaves images_dir"
-            places = [row for row, cell in enumerate(cells) if cell in strays]
+            places = [row for row, cell in enumerate(cells) if cell in strays and row not in made]
             faults += Fault.of(split, "outside_images_dir", what, places, tell, fatal=False)
     return faults
 

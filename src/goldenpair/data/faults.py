@@ -59,6 +59,7 @@ class AuditedTable:
     rows: int
     defects: int | None
     columns: tuple[str, ...]
+    synthetic: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class AuditReport:
 
         for one in self.tables:
             defects = "" if one.defects is None else f", {one.defects} of them defects"
+            defects += f", {one.synthetic} synthetic" if one.synthetic else ""
             say(f"{one.split}: {one.rows} rows{defects} ({one.csv_path})")
         if self.faults:
             console.print(self._summary())

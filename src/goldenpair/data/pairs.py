@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,19 @@ class PairBatch:
     golden: Tensor
     label: Tensor
     mask: Tensor | None = None
+
+
+class Spoiler(Protocol):
+    """What makes defects of some of the good pairs of a training batch."""
+
+    def spoil(self, batch: PairBatch, epoch: int, rank: int, number: int) -> PairBatch:
+        """The batch with `number` in an epoch of this process, with labels 1 where a pair became defective.
+
+        It must depend on nothing else.
+        """
+
+    def plan(self) -> dict[str, int | float | str]:
+        """What that depends on, by name."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,10 @@ class TrainingLoader:
         epoch: Callable[[], int],
         rank: int = 0,
         world: int = 1,
+        spoiler: Spoiler | None = None,
     ):
         self.pairs = pairs
+        self._spoiler = spoiler
         self._rows = pairs.readable()
         refuse_too_few(pairs, world)
         self.batch_size = min(batch_size, len(self._rows) // world)
@@ -133,12 +148,14 @@ class TrainingLoader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         then, now = state.get("plan", {}), self._plan()
         differs = [
-            f"{name}: {then.get(name, 'unknown')} then, {now[name]} now" for name in now if then.get(name) != now[name]
+            f"{name}: {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"
+            for name in dict.fromkeys([*now, *then])
+            if then.get(name) != now.get(name)
         ]
         self.other_plan = differs if state["given"] else []
         self._skip = 0 if differs else state["given"]
 
-    def _plan(self) -> dict[str, int | float | None]:
+    def _plan(self) -> dict[str, int | float | str | None]:
         """What the batches of an epoch depend on beside its number."""
         facts = np.stack([self._rows, self.pairs.is_defect[self._rows]])
         return {
@@ -149,6 +166,7 @@ class TrainingLoader:
             "seed": self._seed,
             "processes": self._world,
             **self.pairs.parts.plan(),
+            **(self._spoiler.plan() if self._spoiler else {}),
         }
 
     def __len__(self) -> int:
@@ -160,9 +178,13 @@ class TrainingLoader:
         rows = drawn[self._rank :: self._world]
         batches = rows[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
         self._given, self._skip = self._skip, 0
-        for batch in ahead(self._full(batches[number], epoch, number) for number in range(self._given, len(self))):
+        for batch in ahead(self._batch(batches[number], epoch, number) for number in range(self._given, len(self))):
             self._given += 1
             yield batch
+
+    def _batch(self, rows: NDArray[np.int64], epoch: int, number: int) -> PairBatch:
+        batch = self._full(rows, epoch, number)
+        return self._spoiler.spoil(batch, epoch, self._rank, number) if self._spoiler else batch
 
     def _full(self, rows: NDArray[np.int64], epoch: int, number: int) -> PairBatch:
         """The batch of these rows, with another in the place of each that is broken: of its kind, if there is one.

@@ -22,6 +22,8 @@ from goldenpair.specs.common import Dataset
 
 PASS = "PASS"
 PATH_COLUMNS = ("input_path", "golden_path", "object_name")
+SYNTHETIC = "synthetic"
+"""The column that says of a row which defect was made of a good part; empty for real ones."""
 _WANTED = "input_path, golden_path, label, object_name"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AT_ONCE = 4096
@@ -110,6 +112,22 @@ class PairTable:
     def is_defect(self) -> NDArray[np.bool_]:
         """True for every row whose label is not exactly PASS."""
         return np.array([label != PASS for label in self.cells["label"]], dtype=np.bool_)
+
+    @property
+    def synthetic(self) -> list[int]:
+        """The rows whose defects were made, and are none that a line has had."""
+        return [row for row, kind in enumerate(self.cells.get(SYNTHETIC, ())) if kind.strip()]
+
+    def refusal(self) -> list[str]:
+        """What a reader says who measures by this table, where it has rows that nothing may be measured by."""
+        if not (rows := self.synthetic):
+            return []
+        named = self.describe(rows[0]) if not self.absent(PATH_COLUMNS) else f"line {self.line(rows[0])}"
+        many = f"{len(rows):,} rows are" if len(rows) > 1 else "1 row is"
+        return [
+            f"{many} synthetic defects by the column {SYNTHETIC!r}, such as {named}: they are for training only, and "
+            "figures on them say nothing about real ones; remove these rows"
+        ]
 
     def row(self, index: int) -> dict[str, str]:
         return {column: values[index] for column, values in self.cells.items()}

@@ -53,6 +53,28 @@ CATEGORIES = (
 )
 
 
+OURS: Mapping[str, str] = {
+    "BILLBOARD": "ComponentTilted",
+    "BRIDGE": "Short",
+    "COLD": "SolderDefect",
+    "CONTAMINATION": "Contamination",
+    "CRACK": "ComponentDefective",
+    "EXCESS": "ExcessiveSolder",
+    "FACE_DOWN": "FaceDownComponent",
+    "INSUFFICIENT": "InsufficientSolder",
+    "LIFTED_LEAD": "LiftedLead",
+    "MISSING": "ComponentMissing",
+    "ROTATED": "ComponentRotated",
+    "SCRATCH": "Miscellaneous",
+    "SHIFTED": "ComponentShifted",
+    "SOLDER_BALL": "Solderball",
+    "TOMBSTONE": "Tombstone",
+    "WRONG_PART": "WrongComponent",
+    "WRONG_POLARITY": "WrongPolarity",
+}
+"""Categories of the labels that `goldenpair simulate` and `goldenpair synthesize` write, for maps without them."""
+
+
 class Verification(StrEnum):
     """States of a defect in CFX: what came of looking at a call."""
 
@@ -84,7 +106,7 @@ class LabelMap:
 
     def of(self, label: str) -> str:
         """ "" for PASS, for no label, and for a label that is not mapped."""
-        return self.categories.get(label, "")
+        return self.categories.get(label) or OURS.get(label, "")
 
     def column(self, labels: Sequence[str]) -> list[str]:
         """What stands in COLUMN of a table with these labels."""
@@ -92,7 +114,7 @@ class LabelMap:
 
     def unmapped(self, labels: Sequence[str]) -> list[str]:
         """The defects' labels that have no category, in the order in which they come."""
-        return [one for one in dict.fromkeys(labels) if one.strip() and one != PASS and one not in self.categories]
+        return [one for one in dict.fromkeys(labels) if one.strip() and one != PASS and not self.of(one)]
 
 
 def read_label_map(path: str | Path) -> LabelMap:

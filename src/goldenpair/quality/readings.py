@@ -50,6 +50,7 @@ def read_readings(csv_path: str | Path, columns: Columns, cutoff: float | None =
     named = (columns.trial, columns.appraiser, columns.reference, columns.verdict, columns.score)
     wanted = [*(columns.part or ()), *(name for name in named if name)]
     problems = [f"it has no column {name!r}, but {', '.join(table.columns)}" for name in table.absent(wanted)]
+    problems += table.refusal()
     part = list(columns.part or _usual_part(table))
     if not part:
         problems.append(f"nothing tells which rows are of one part; name the column with --part: {_told(table)}")

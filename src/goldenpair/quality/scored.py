@@ -75,7 +75,7 @@ def read_scored(
     path = Path(csv_path)
     table = read_table(path, path.parent, of_pairs=False)
     given = dict(table.cells)
-    problems = []
+    problems = table.refusal()
     name = score_column or next((one for one in (*SCORE_COLUMNS, _SCORES_CSV) if one in given), None)
     if name is None or name not in given:
         wanted = f"no column {score_column!r}" if score_column else f"none of the columns {', '.join(SCORE_COLUMNS)}"
@@ -226,7 +226,7 @@ def _number(cell: str) -> float:
 def _labels_of(table: PairTable, path: Path, column: str) -> list[str]:
     """The labels of another table by input_path and object_name, "" where it has none."""
     other = read_table(path, path.parent, of_pairs=False)
-    problems = [f"it has no column {name!r}" for name in other.absent([*KEYS, column])]
+    problems = [f"it has no column {name!r}" for name in other.absent([*KEYS, column])] + other.refusal()
     if absent := table.absent(KEYS):
         problems.append(f"labels are found by {' and '.join(KEYS)}, and {table.source} has no {', '.join(absent)}")
     if problems:

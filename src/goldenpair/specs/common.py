@@ -14,6 +14,7 @@ from goldenpair.specs.deploy import ExportCommon
 from goldenpair.specs.fields import MISSING, Section, option, section
 from goldenpair.specs.metrics import PAIR_METRICS
 from goldenpair.specs.scoring import Devices, EvaluateCommon, ScoringCommon
+from goldenpair.specs.synthetic import SyntheticDefects
 
 _LIGHTS = {"LowAngleLight": 0, "SolderLight": 1, "UniformLight": 2, "WhiteLight": 3}
 _MLOPS = "Weights & Biases is not connected; TensorBoard files are always written"
@@ -88,6 +89,9 @@ class Dataset(Section):
     image_height: int = option(128, "Height that each picture is resized to, in pixels", ge=1, alias="input_height")
     augmentation_config: AugmentationConfig = section(AugmentationConfig, "Normalisation and augmentation")
     cache: Cache = section(Cache, "Where decoded pictures are kept", not_in_tao=True)
+    synthetic_defects: SyntheticDefects = section(
+        SyntheticDefects, "Defects made of good parts while training, and only then", not_in_tao=True
+    )
 
     @property
     def goldens(self) -> int:

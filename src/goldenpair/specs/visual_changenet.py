@@ -277,6 +277,8 @@ class VisualChangenetSpec(NetworkSpec):
         one_golden = self.task == "classify" and self.pairs.goldens == 1
         if action == "export" and self.export.serialize_nvdsinfer and not one_golden:
             found.append("export.serialize_nvdsinfer: it is for task classify with one golden; set it to false")
+        if self.task == "segment" and self.dataset.classify.synthetic_defects.enable:
+            found.append("dataset.classify.synthetic_defects.enable: it is for task classify; set it to false")
         kind = self.task if self.task == "segment" else self.model.classify.difference_module
         cutoff, path = self.cutoff(action)
         if kind != "euclidean" and cutoff >= 1 and not self.policy_file(action):
