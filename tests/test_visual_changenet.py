@@ -273,6 +273,7 @@ OURS = {
     *(f"{JITTER}.{name}" for name in ("enable", "jitter_probability", "max_shift", "max_rotation", "max_exposure")),
     *(f"dataset.{task}.cache.{name}" for task in ("classify", "segment") for name in ("enable", "dir", "limit_gb")),
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
+    *(f"storage.{name}" for name in ("limit_gb", "max_files", "max_gb", "max_ratio", "workers")),
     "evaluate.cutoff",
     *(f"evaluate.targets.{name}" for name in ("capture", "escapes_ppm", "false_calls_ppm")),
     "inference.cutoff",

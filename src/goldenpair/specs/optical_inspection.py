@@ -49,12 +49,12 @@ class Inference(ScoringCommon):
 
 
 class DatasetConvert(Section):
-    root_dataset_dir: str | None = option(None, "Root folder")
-    data_convert_output_dir: str | None = option(None, "Folder of the two tables")
-    train_pcb_dataset_dir: str | None = option(None, "Folder of the training boards' tables")
-    val_pcb_dataset_dir: str | None = option(None, "Folder of the validation boards' tables")
-    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables")
-    golden_csv_dir: str | None = option(None, "Folder of the goldens' tables")
+    root_dataset_dir: str | None = option(None, "Root folder", path="folder")
+    data_convert_output_dir: str | None = option(None, "Folder of the two tables", path="results")
+    train_pcb_dataset_dir: str | None = option(None, "Folder of the training boards' tables", path="folder")
+    val_pcb_dataset_dir: str | None = option(None, "Folder of the validation boards' tables", path="folder")
+    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables", path="folder")
+    golden_csv_dir: str | None = option(None, "Folder of the goldens' tables", path="folder")
     project_name: str | None = option(None, "One project, or all")
     bot_top: str | None = option(None, "TOP, BOT or all")
 
