@@ -8,11 +8,8 @@ import pytest
 import torch
 import yaml
 
-from goldenpair import cli
-from goldenpair.actions import audit, evaluate, export, inference, train
-from goldenpair.errors import DataError, RunError
+from goldenpair.actions import evaluate, train
 from goldenpair.specs.load import load_spec
-from goldenpair.storage.folders import RESULTS, default_folder
 
 OI = "optical_inspection"
 

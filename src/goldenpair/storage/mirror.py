@@ -84,7 +84,7 @@ class Mirror:
             raise InputError(
                 f"{self.told}: the web can be read only; give results_dir a folder of a store, or of a disk"
             )
-        digest = hashlib.sha256(self._store.uri.rstrip("/").encode()).hexdigest()[:16]
+        digest = hashlib.sha256(self._store.uri.encode()).hexdigest()[:16]
         self.folder = (cache or default_folder()) / RESULTS / f"{last_name(self._store.uri)}-{digest}"
         self._ledger = Ledger(self.folder)
 

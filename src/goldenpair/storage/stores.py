@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from goldenpair.errors import DataError, GoldenpairError, InputError, first_line
@@ -48,7 +49,7 @@ class Store:
     """The store that a URI is of, and the URI's path in it. Raises InputError where a package is missing."""
 
     def __init__(self, uri: str):
-        self.uri = canonical(uri)
+        self.uri = canonical(uri) if is_web(uri) else canonical(uri).rstrip("/")
         scheme = self.uri.partition("://")[0]
         try:
             from fsspec import url_to_fs
@@ -75,7 +76,7 @@ class Store:
         with self.reached(name):
             info = self.fs.info(path)
             if info.get("type") == "directory":
-                raise DataError(f"{without_secrets(joined(self.uri, name))}: it is a folder, and a file is wanted")
+                raise DataError(f"{self.told}{name and '/'}{name}: it is a folder, and a file is wanted")
         return _found(name, path, info)
 
     def is_folder(self) -> bool:
@@ -134,7 +135,8 @@ def _options(scheme: str) -> dict[str, Any]:
 
 def _found(name: str, path: str, info: dict[str, Any]) -> Found:
     version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
-    changed = next((str(info[key]) for key in _TIMES if info.get(key)), "")
+    time = next((info[key] for key in _TIMES if info.get(key)), "")
+    changed = time.isoformat() if isinstance(time, datetime) else str(time)  # a listing may have it as text
     size = info.get("size")
     return Found(name, path, size, version or (f"{size} {changed}" if changed else ""))
 
