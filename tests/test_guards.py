@@ -192,6 +192,7 @@ def test_other_names_are_not_there():
         ("import goldenpair; goldenpair.load_spec", {"torch", "numpy"}),
         ("import goldenpair; goldenpair.train", {"torch", "pytorch_lightning", "sklearn"}),
         ("import goldenpair.data.simulate", {"torch"}),
+        ("import goldenpair.actions", {"fsspec", "aiohttp", "s3fs"}),
         ("from goldenpair import cli; cli._parser()", {"torch", "timm", "pydantic"}),
     ],
 )
