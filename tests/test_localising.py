@@ -70,7 +70,7 @@ def test_pictures_in_an_archive(tao_set, storage, tmp_path, name, wrapper):
     found = localised(spec, "evaluate", storage, {})
     assert not faults(found)
     assert found.dataset.train_dataset == spec.dataset.train_dataset  # evaluate does not read it
-    assert str(archive) in as_yaml(found) and "cache" not in as_yaml(found)
+    assert str(archive) in as_yaml(found) and "fetched" not in as_yaml(found)
 
 
 def test_a_local_folder_with_another_one_inside(tao_set, storage, tmp_path):

@@ -18,7 +18,6 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError, SpecError, writing_to
-from goldenpair.localising import localised
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import without_effect
 from goldenpair.stopping import sigterm_interrupts
@@ -112,6 +111,8 @@ class Run:
 
         Raises what `localising.localised` does. What was fetched stays in the cache at least until the end.
         """
+        from goldenpair.localising import localised  # it reads tables, which what only prints a spec does not need
+
         outputs = {self._place: self.folder} if self._mirror else {}
         with Storage(self.spec.storage.limits) as storage:
             self.spec = localised(self.spec, self.action, storage, outputs)
