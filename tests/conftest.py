@@ -1,6 +1,7 @@
 """What many tests share. (More fixtures may stand here: keep those that are there.)"""
 
 import csv
+import logging
 import os
 import shutil
 import signal
@@ -88,6 +89,42 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("needs real data: set GOLDENPAIR_DATA to the folder that holds it")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address of an S3 API server on this machine, with credentials that only it knows in the environment."""
+    server = pytest.importorskip("moto.server", reason="needs an S3 server: pip install 'moto[server,s3]'")
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install s3fs")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A client of a bucket `factory` that is empty at the start; specs reach it as s3://factory/..."""
+    import boto3
+    from fsspec.implementations.http import HTTPFileSystem
+    from s3fs import S3FileSystem
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for kind in (S3FileSystem, HTTPFileSystem):
+        kind.clear_instance_cache()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="factory")
+    yield client
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="factory")
+    for one in [one for page in pages for one in page.get("Contents", ())]:
+        client.delete_object(Bucket="factory", Key=one["Key"])
+    client.delete_bucket(Bucket="factory")
 
 
 HEADER = ("input_path", "golden_path", "label", "object_name")

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from goldenpair.data import cache, packs
-from goldenpair.data.cache import Pictures, decode_once, default_folder, link
+from goldenpair.data.cache import Pictures, decode_once
 from goldenpair.data.decoding import decode, read
 from goldenpair.data.packs import open_pack, open_packs
 from goldenpair.specs.common import Cache
+from goldenpair.storage.folders import default_folder, link
 
 HEIGHT, WIDTH = 9, 14
 

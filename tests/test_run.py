@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from goldenpair import run as run_module
 from goldenpair.errors import CheckpointError, DataError, InputError, RunError, SpecError
-from goldenpair.run import Run, as_yaml, results_folder, whole_file, write_text
+from goldenpair.run import Run, as_yaml, results_place, whole_file, write_text
 from goldenpair.specs.load import default_spec, load_spec
 
 OI = "optical_inspection"
@@ -253,7 +253,7 @@ def test_the_spec_of_a_run_is_replaced_by_the_next(spec):
     ],
 )
 def test_results_folder(overrides, folder):
-    assert results_folder(default_spec(OI, overrides), "train") == Path(folder)
+    assert results_place(default_spec(OI, overrides), "train") == str(Path(folder))
 
 
 @pytest.mark.parametrize("overrides", [[], ["results_dir="], ["evaluate.results_dir=other"]])

@@ -195,7 +195,7 @@ def test_every_option_with_effect_stands_in_the_template():
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_action_template_holds_only_what_it_reads(action):
-    assert set(yaml.safe_load(template(OI, action))) == {"results_dir", "model", "dataset", action}
+    assert set(yaml.safe_load(template(OI, action))) == {"results_dir", "model", "dataset", "storage", action}
 
 
 def test_template_differs_from_the_defaults_only_where_it_proposes_better():

@@ -449,7 +449,14 @@ def test_what_is_left_out_is_marked_as_not_taos(network):
     else:
         extra |= {"train.clip_grad_norm", "export.do_constant_folding", "model.classify.golden_fusion"}
         extra |= {f"{x}.{name}" for x in ("train", "evaluate", "inference") for name in ("channels_last", "compile")}
-    whole_sections = (".relative_jitter.", ".cache.", ".synthetic_defects.", ".early_stopping.", ".targets.")
+    whole_sections = (
+        ".relative_jitter.",
+        ".cache.",
+        ".synthetic_defects.",
+        ".early_stopping.",
+        ".targets.",
+        "storage.",
+    )
     assert {path for path in left_out if not any(one in path for one in whole_sections)} == extra
     assert all(meta(field).not_in_tao for path, field, _ in walk(default_spec(network)) if path in extra)
 

@@ -277,6 +277,7 @@ OURS = {
         for name in ("enable", "share", "kinds", "min_severity", "max_severity")
     ),
     *(f"gen_trt_engine.input_{side}" for side in ("channel", "width", "height")),
+    *(f"storage.{name}" for name in ("limit_gb", "max_files", "max_gb", "max_ratio", "workers")),
     "evaluate.cutoff",
     *(f"evaluate.targets.{name}" for name in ("capture", "escapes_ppm", "false_calls_ppm")),
     "inference.cutoff",

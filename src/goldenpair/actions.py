@@ -21,15 +21,18 @@ from goldenpair.converting.action import dataset_convert as dataset_convert
 from goldenpair.data.audit import audit as audit_splits
 from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
-from goldenpair.errors import RunError, SpecError, no_room, unwritable, writing_to
+from goldenpair.errors import RunError, SpecError, no_room, unwritable
+from goldenpair.localising import localised
 from goldenpair.progress import progress_bar
 from goldenpair.quality.figures import Figures
 from goldenpair.quality.policy import VERDICTS, Policy
 from goldenpair.quality.targets import Findings
-from goldenpair.run import Run, whole_file, write_text
+from goldenpair.run import Run, plain_results, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.segment import ListedPairs
+from goldenpair.storage.fetching import Storage
+from goldenpair.storage.uris import without_secrets
 
 if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
@@ -105,7 +108,7 @@ def train(spec: NetworkSpec) -> TrainResult:
     _check(spec, "train")
     early = threading.Thread(target=_import_early, args=("goldenpair.training",), daemon=True)
     early.start()
-    with Run(spec, "train") as run:
+    with Run(spec, "train") as run, run.localised() as spec:
         tables = _load_tables(run, "train_dataset", "validation_dataset")
         sets = {split: _pair_set(spec, table, split) for split, table in tables.items()}
         said = {split: set(pair_set.pictures.errors) for split, pair_set in sets.items()}
@@ -143,7 +146,7 @@ def evaluate(spec: NetworkSpec) -> EvaluateResult:
     from goldenpair.reporting.evaluated import run_context
     from goldenpair.reporting.evaluation_files import report_of, tao_line, write_evaluation
 
-    with Run(spec, "evaluate") as run:
+    with Run(spec, "evaluate") as run, run.localised() as spec:
         names = read_label_map(spec.evaluate.label_map) if spec.evaluate.label_map else None
         wish = _policy(spec, "evaluate")
         table = _load_tables(run, "test_dataset")["test_dataset"]
@@ -182,7 +185,7 @@ def inference(spec: NetworkSpec) -> InferenceResult:
     from goldenpair.heatmaps import heatmaps_of
     from goldenpair.inspection import write_verdicts
 
-    with Run(spec, "inference") as run:
+    with Run(spec, "inference") as run, run.localised() as spec:
         wish = _policy(spec, "inference")
         table = _load_tables(run, "infer_dataset")["infer_dataset"]
         inspector, maps = _inspector(spec, run, "inference", wish), _class_maps(run, table)
@@ -211,7 +214,7 @@ def export(spec: NetworkSpec) -> ExportResult:
     what cannot be exported or is there already, RunError if the scores differ.
     """
     _check(spec, "export")
-    with Run(spec, "export") as run:
+    with Run(spec, "export") as run, run.localised() as spec:
         from goldenpair.exporting import export_model
 
         file = spec.export.target(run.folder)
@@ -232,33 +235,30 @@ def export(spec: NetworkSpec) -> ExportResult:
         return ExportResult(file, note)
 
 
-def audit(spec: NetworkSpec, spec_path: Path | None = None) -> AuditReport:
+def audit(spec: NetworkSpec, spec_path: str | Path | None = None) -> AuditReport:
     """Check the tables of all splits that the spec names, what lies between them, and the spec's own misfits.
 
     Writes `audit.json`, which names `spec_path`, to the audit folder of `results_dir`, if the spec has one. Faults
     are told, not raised: see `AuditReport.fatal`. Raises SpecError if the spec names no table, DataError if the
     folder cannot be written to.
     """
-    pairs = spec.pairs
-    splits = {name: getattr(pairs, name) for name in _ACTION_OF}
-    splits = {name: files for name, files in splits.items() if files.given}
-    if not splits and isinstance(pairs, ListedPairs):
+    names = [name for name in _ACTION_OF if getattr(spec.pairs, name).given]
+    if not names and isinstance(spec.pairs, ListedPairs):
         raise SpecError("the spec", [f"{spec.pairs_path}.root_dir: audit needs it"])
-    if not splits:
+    if not names:
         raise SpecError("the spec", [f"dataset: no split has a csv_path; give one to {', '.join(_ACTION_OF)}"])
-    folder = Path(spec.results_dir) / "audit" if spec.results_dir else None
-    if folder:
-        with writing_to(f"results folder {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-    misfits = tuple(dict.fromkeys(line for name in splits for line in spec.problems(_ACTION_OF[name])))
-    with progress_bar("Checking tables and pictures") as progress:
-        _, report = audit_splits(splits, Layout.of(pairs), progress)
-    if misfits:
-        fault = Fault("spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
-        report = replace(report, faults=(fault, *report.faults))
-    if folder:
-        _write_audit(folder / "audit.json", report, spec_path)
-        log.info("Wrote %s", folder / "audit.json")
+    misfits = tuple(dict.fromkeys(line for name in names for line in spec.problems(_ACTION_OF[name])))
+    with plain_results(spec.results_dir, "audit") as folder, Storage(spec.storage.limits) as storage:
+        pairs = localised(spec, "audit", storage, {}).pairs
+        with progress_bar("Checking tables and pictures") as progress:
+            splits = {name: getattr(pairs, name) for name in names}
+            _, report = audit_splits(splits, Layout.of(pairs), progress)
+        if misfits:
+            fault = Fault("spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
+            report = replace(report, faults=(fault, *report.faults))
+        if folder:
+            _write_audit(folder / "audit.json", report, spec_path)
+            log.info("Wrote %s", folder / "audit.json")
     return report
 
 
@@ -288,8 +288,9 @@ def _load_tables(run: Run, *splits: str) -> dict[str, PairTable]:
     return tables
 
 
-def _write_audit(path: Path, report: AuditReport, spec_path: Path | None) -> None:
-    told = {"goldenpair": __version__, "spec": str(spec_path) if spec_path else None, **report.as_dict()}
+def _write_audit(path: Path, report: AuditReport, spec_path: str | Path | None) -> None:
+    source = without_secrets(str(spec_path)) if spec_path else None
+    told = {"goldenpair": __version__, "spec": source, **report.as_dict()}
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 

@@ -31,7 +31,7 @@ class PeriodicCheckpoint(Checkpoint):
 
     def __init__(self, run: Run, stop: PutOff):
         train = run.spec.train
-        self._folder, self._latest = run.folder, run.folder / run.spec.latest_checkpoint
+        self._run, self._folder, self._latest = run, run.folder, run.folder / run.spec.latest_checkpoint
         self._every, self._unit = train.checkpoint_interval, train.checkpoint_interval_unit
         self._keep = train.keep_checkpoints
         self._stop = stop
@@ -67,6 +67,7 @@ class PeriodicCheckpoint(Checkpoint):
         trainer.save_checkpoint(path, weights_only=False)
         if trainer.is_global_zero:
             checkpoints.point_at(self._latest, path)
+            self._run.share()
             self._prune(trainer)
 
     def _prune(self, trainer: pl.Trainer) -> None:
@@ -76,7 +77,7 @@ class PeriodicCheckpoint(Checkpoint):
         best = {Path(path).name for one in callbacks if isinstance(one, BestCheckpoint) for path in one.best_k_models}
         for name in self._written[: -self._keep]:
             if name not in best:
-                (self._folder / name).unlink(missing_ok=True)
+                self._run.discard(self._folder / name)
         self._written = self._written[-self._keep :]
 
 
@@ -112,7 +113,7 @@ class StopCheckpoint(PeriodicCheckpoint):
     def _remove(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero:
             for name in self._written:
-                (self._folder / name).unlink(missing_ok=True)
+                self._run.discard(self._folder / name)
         self._written = []
 
 
@@ -121,9 +122,9 @@ class BestCheckpoint(ModelCheckpoint):
 
     FILE_EXTENSION = ".pth"
 
-    def __init__(self, wish: Checkpointer, folder: Path, latest: Path | None):
+    def __init__(self, wish: Checkpointer, run: Run, latest: Path | None):
         super().__init__(
-            dirpath=wish.dirpath or folder,
+            dirpath=wish.dirpath or run.folder,
             filename=wish.filename,
             monitor=wish.monitor or "val_loss",
             mode=wish.mode or better(wish.monitor),
@@ -134,7 +135,7 @@ class BestCheckpoint(ModelCheckpoint):
             # a resumed run writes the file of an epoch again, not another beside it
             enable_version_counter="{epoch" not in wish.filename,
         )
-        self._latest = latest
+        self._run, self._latest = run, latest
         self.saved_at: int | None = None
         """The step that the newest file was saved after, None before this run has saved one."""
 
@@ -146,7 +147,7 @@ class BestCheckpoint(ModelCheckpoint):
         )
         for path in ranked[self.save_top_k :]:
             del self.best_k_models[path]
-            Path(path).unlink(missing_ok=True)
+            self._run.discard(Path(path))
         if len(ranked) >= self.save_top_k:
             self.kth_best_model_path = ranked[self.save_top_k - 1]
             self.kth_value = self.best_k_models[self.kth_best_model_path]
@@ -161,6 +162,12 @@ class BestCheckpoint(ModelCheckpoint):
         # now, because what the link stands for may be removed next
         if self._latest and trainer.is_global_zero:
             checkpoints.point_at(self._latest, Path(self.best_model_path))
+            self._run.share()
+
+    def _remove_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        super()._remove_checkpoint(trainer, filepath)
+        if trainer.is_global_zero:
+            self._run.discard(Path(filepath))
 
 
 class StopWhenAsked(Checkpoint):

@@ -20,6 +20,7 @@ from goldenpair.errors import DataError, GoldenpairError, InputError, RunError
 from goldenpair.policy_command import add_policy
 from goldenpair.reporting.command import add_report
 from goldenpair.simulation.command import add_simulate
+from goldenpair.storage.uris import is_uri, joined, without_secrets
 from goldenpair.synthesis.command import add_synthesize
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _messages() -> Iterator[None]:
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
+        message = without_secrets(record.getMessage())
         return f"{record.levelname.lower()}: {message}" if record.levelno >= logging.WARNING else message
 
 
@@ -110,9 +111,10 @@ def _guarded(given: argparse.Namespace) -> int:
         if given.debug:
             raise
         if isinstance(error, GoldenpairError):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {without_secrets(str(error))}", file=sys.stderr)
         else:
-            print(f"error: {type(error).__name__}: {error}\n(--debug shows where)", file=sys.stderr)
+            said = without_secrets(str(error))
+            print(f"error: {type(error).__name__}: {said}\n(--debug shows where)", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
 
 
@@ -179,7 +181,7 @@ def _audit(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.specs.load import load_spec
 
     spec = load_spec(given.network, given.spec, given.overrides)
-    report = import_module("goldenpair.actions").audit(spec, Path(given.spec))
+    report = import_module("goldenpair.actions").audit(spec, given.spec)
     report.show(console)
     if report.fatal:
         kinds = sum(fault.fatal for fault in report.faults)
@@ -189,7 +191,13 @@ def _audit(given: argparse.Namespace, console: "Console") -> None:
 def _default_specs(spec: "NetworkSpec") -> None:
     from goldenpair.run import as_yaml
 
-    if spec.results_dir:
+    if is_uri(spec.results_dir) and spec.results_dir:
+        from goldenpair.storage.fetching import write_text
+
+        place = joined(spec.results_dir, "experiment.yaml")
+        write_text(place, as_yaml(spec))
+        print(f"Wrote {without_secrets(place)}")
+    elif spec.results_dir:
         _write(Path(spec.results_dir) / "experiment.yaml", as_yaml(spec))
     else:
         print(as_yaml(spec), end="")
@@ -207,19 +215,24 @@ def _demo(given: argparse.Namespace, console: "Console") -> None:
 
 
 def _cache(given: argparse.Namespace, console: "Console") -> None:
-    from goldenpair.data.cache import default_folder
     from goldenpair.data.packs import clear, contents
+    from goldenpair.storage import kept
+    from goldenpair.storage.folders import default_folder
 
     folder = Path(given.dir) if given.dir else default_folder()
     if given.action == "clear":
-        gone, freed, stayed = clear(folder)
+        gone, freed, stayed = map(sum, zip(clear(folder), kept.clear(folder), strict=True))
+        for unsent in kept.unsent(folder):
+            print(f"{unsent}: results that have not arrived where they belong; left there")
         print(f"Removed {_files(gone)}, {freed / 1e9:.2f} GB, from {folder}")
         if stayed:
             raise RunError(f"{folder}: {_files(stayed)} in use, or not to be removed by you; left there")
         return
-    from goldenpair.report import cache_table
+    from goldenpair.report import cache_table, fetched_table
 
     console.print(cache_table(folder, contents(folder)))
+    if fetched := kept.contents(folder):
+        console.print(fetched_table(fetched))
 
 
 def _backbones(given: argparse.Namespace, console: "Console") -> None:
@@ -305,7 +318,7 @@ def _parser() -> argparse.ArgumentParser:
     add_policy(commands)
     add_simulate(commands)
     add_synthesize(commands)
-    command = commands.add_parser("cache", help="show or clear the folder of decoded pictures")
+    command = commands.add_parser("cache", help="show or clear the folder of decoded, fetched and unpacked files")
     command.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="default: show")
     command.add_argument("--dir", help="the folder, if not GOLDENPAIR_CACHE or the user's cache folder")
     _finish(command, _cache)
@@ -322,7 +335,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _spec(command: argparse.ArgumentParser, required: bool = False) -> None:
     flags = ("-e", "--experiment_spec", "--experiment_spec_file")
-    command.add_argument(*flags, dest="spec", metavar="SPEC", required=required, help="YAML or JSON file")
+    command.add_argument(
+        *flags, dest="spec", metavar="SPEC", required=required, help="YAML or JSON file, local or a URI"
+    )
     command.add_argument("overrides", nargs="*", metavar="key.path=value", help="changes to the spec")
 
 

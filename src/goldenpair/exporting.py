@@ -36,7 +36,7 @@ from goldenpair.onnx_writing import NEWER_EXPORTER, write_onnx
 from goldenpair.progress import Progress
 from goldenpair.quality.policy import Policy
 from goldenpair.run import whole_file, without_passphrase
-from goldenpair.specs.common import NetworkSpec, SplitFiles
+from goldenpair.specs.common import PROVING, NetworkSpec, SplitFiles
 from goldenpair.specs.deploy import ExportCommon
 from goldenpair.tasks import Task
 
@@ -47,7 +47,6 @@ TOLERANCE = 1e-4
 BATCHES = (1, 3, 16)
 """Numbers of pairs at once with which an exported file is tried."""
 _PAIRS = 64
-_SPLITS = ("validation_dataset", "test_dataset", "train_dataset", "infer_dataset")
 _LARGEST = 2_000_000_000  # bytes; an ONNX file is one protobuf message
 
 
@@ -185,7 +184,7 @@ def _pairs(spec: NetworkSpec, trained: NetworkSpec | None, task: Task, kinds: st
     """
     for source in filter(None, (spec, trained)):
         problems: list[str] = []
-        for split in _SPLITS:
+        for split in PROVING:
             files: SplitFiles = getattr(source.pairs, split)
             if not files.given:
                 continue

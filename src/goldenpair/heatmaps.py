@@ -18,6 +18,7 @@ from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.progress import progress_bar
 from goldenpair.report import COLOURS, kind_of
 from goldenpair.run import Run, whole_file, write_text
+from goldenpair.specs.common import SCALING
 from goldenpair.specs.scoring import ScoringCommon
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ FULL = 3.0
 _BAR = 140  # width of the bar of colours, in pixels
 _TILE = 192  # height of a picture on a page, in pixels
 _DARKEST, _OPAQUE = 0.4, 0.85  # where the colours begin, and how much they hide at most
-_SPLITS = ("validation_dataset", "test_dataset")
 
 
 def heated(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> Image.Image:
@@ -103,10 +103,10 @@ class Heatmaps:
 
     def _fitted(self) -> float:
         pairs, path = self._run.spec.pairs, self._run.spec.pairs_path
-        splits = {name: getattr(pairs, name) for name in _SPLITS}
+        splits = {name: getattr(pairs, name) for name in SCALING}
         split = next((name for name, files in splits.items() if files.given), None)
         if split is None:
-            named = " or ".join(f"{path}.{name}" for name in _SPLITS)
+            named = " or ".join(f"{path}.{name}" for name in SCALING)
             raise InputError(
                 f"{self._run.action}.explain: nothing says what is normal in a good part; name a labelled table in "
                 f"{named}, or set {self._run.action}.heatmap_scale"

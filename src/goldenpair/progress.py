@@ -1,10 +1,19 @@
 """How far long work is: what it calls, and a bar for a terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bars
 
 Progress = Callable[[int, int], None]
@@ -22,6 +31,27 @@ def progress_bar(title: str) -> Iterator[Progress]:
         TextColumn("eta"),
         TimeRemainingColumn(),
     )
+    with _bars(title, columns) as progress:
+        yield progress
+
+
+@contextmanager
+def transfer_bar(title: str) -> Iterator[Progress]:
+    """The same for (bytes done, bytes in all)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+    )
+    with _bars(title, columns) as progress:
+        yield progress
+
+
+@contextmanager
+def _bars(title: str, columns: Sequence[ProgressColumn]) -> Iterator[Progress]:
     console = Console()
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(title, total=None)

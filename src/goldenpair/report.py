@@ -22,6 +22,8 @@ from goldenpair.pixels import PixelMetrics
 from goldenpair.quality.figures import AtCapture, Figures
 from goldenpair.quality.targets import Findings
 from goldenpair.specs.common import Cache
+from goldenpair.storage.limits import Limits
+from goldenpair.storage.shelf import Kept
 
 if TYPE_CHECKING:
     from goldenpair.inspection import Inspector, Verdict
@@ -305,6 +307,21 @@ def cache_table(folder: Path, contents: Contents) -> Table:
     if contents.leftovers:
         told.append(f"{contents.leftovers} left by killed runs, which the next run removes")
     table.caption = "\n".join(told)
+    return table
+
+
+def fetched_table(kept: Sequence[Kept]) -> Table:
+    """What was fetched, unpacked or sent, as it lies in the cache's folder."""
+    table = Table(title="Fetched and unpacked files", title_justify="left", caption_justify="left", box=SIMPLE)
+    for column in ("from", "files", "MB", "last used"):
+        table.add_column(column, justify="left" if column == "from" else "right", overflow="fold")
+    for one in kept:
+        source = one.source if one.whole else f"{one.source} (not complete)"
+        table.add_row(source, str(one.files), f"{one.size / 1e6:.1f}", _age(time.time() - one.used))
+    table.caption = (
+        f"{sum(one.size for one in kept) / 1e9:.2f} GB; the limit is {Limits().limit_gb:g} GB unless "
+        "storage.limit_gb says otherwise"
+    )
     return table
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -16,10 +17,13 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from goldenpair.errors import DataError, GoldenpairError, InputError, SpecError, writing_to
+from goldenpair.errors import DataError, GoldenpairError, InputError, RunError, SpecError, writing_to
 from goldenpair.specs.common import NetworkSpec
 from goldenpair.specs.load import without_effect
 from goldenpair.stopping import sigterm_interrupts
+from goldenpair.storage.fetching import Storage
+from goldenpair.storage.mirror import Mirror
+from goldenpair.storage.uris import canonical, is_uri, joined, local_path, without_secrets
 
 log = logging.getLogger("goldenpair")
 _LEFT_BEHIND = re.compile(r"\..+\.\d+\.tmp")  # by whole_file, in a run that was killed
@@ -37,7 +41,10 @@ class Run:
 
     def __init__(self, spec: NetworkSpec, action: str):
         self.spec, self.action = spec, action
-        self.folder = results_folder(spec, action)
+        place = results_place(spec, action)
+        self._mirror = remote_results(place)
+        self._place = place
+        self.folder = self._mirror.folder if self._mirror else Path(local_path(place) if is_uri(place) else place)
         self._kpi: dict[str, float] = {}
         self._writes = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         self._handler: logging.Handler = logging.NullHandler()
@@ -49,9 +56,11 @@ class Run:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if self._writes:
                     stack.enter_context(alone_in(self.folder, f"results folder {self.folder}", "another results_dir"))
+                if self._mirror and self._writes:
+                    self._begin(self._mirror)
                 self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8")
             stack.callback(self._handler.close)
-            self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            self._handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self._handler)
             stack.callback(log.removeHandler, self._handler)
             stack.enter_context(sigterm_interrupts())
@@ -67,8 +76,7 @@ class Run:
     ) -> None:
         with self._open:
             if error is None:
-                self.status(f"{self.action.capitalize()} finished successfully.")
-                self.status("Execution status: PASS", "SUCCESS")
+                self._succeed()
                 return
             if isinstance(error, KeyboardInterrupt):
                 message = f"User/System interruption: {str(error) or 'stopped by the user'}"
@@ -82,6 +90,72 @@ class Run:
                 )
             with suppress(GoldenpairError):  # a full disk must not hide why the action failed
                 self.status(message, "FAILURE")
+            self.share()
+
+    def _succeed(self) -> None:
+        if self._mirror and self._writes:
+            try:
+                self._mirror.send()
+            except RunError as error:
+                self.status(str(error), "FAILURE")
+                raise
+        self.status(f"{self.action.capitalize()} finished successfully.")
+        self.status("Execution status: PASS", "SUCCESS")
+        if self._mirror and self._writes:
+            self._mirror.send()
+            log.info("The results are in %s", self._mirror.told)
+
+    @contextmanager
+    def localised(self) -> Iterator[NetworkSpec]:
+        """The spec that the action works with, which `spec` is from now on: all of its paths are on this machine.
+
+        Raises what `localising.localised` does. What was fetched stays in the cache at least until the end.
+        """
+        from goldenpair.localising import localised  # it reads tables, which what only prints a spec does not need
+
+        outputs = {self._place: self.folder} if self._mirror else {}
+        with Storage(self.spec.storage.limits) as storage:
+            self.spec = localised(self.spec, self.action, storage, outputs)
+            yield self.spec
+
+    def share(self) -> None:
+        """Send what is new to a remote results_dir; where that fails a warning says so, and the next time tries again.
+
+        Of a local one there is nothing to do.
+        """
+        if self._mirror and self._writes:
+            try:
+                self._mirror.send()
+            except RunError as error:
+                log.warning("%s", error)
+
+    def discard(self, path: Path) -> None:
+        """Remove a file of the results, there too if results_dir is remote."""
+        path.unlink(missing_ok=True)
+        if self._mirror and self._writes and path.is_relative_to(self.folder):
+            self._mirror.remove(path.relative_to(self.folder).as_posix())
+
+    def _begin(self, mirror: Mirror) -> None:
+        """Fetch what the action goes on from: log, status, the newest checkpoint, a file that it may replace."""
+        there = mirror.there()
+        wanted = {"log.txt", "status.json"}
+        if self.action == "train":
+            latest = self.spec.latest_checkpoint
+            older = [name for name in there if fnmatch(name, latest.replace("_latest.pth", "_epoch=*.pth"))]
+            wanted |= {latest} if latest in there or not older else {max(older, key=_numbers)}
+        if self.action == "export":
+            wanted |= {self.spec.export.target(self.folder).name}
+        mirror.begin(there, wanted)
+        try:
+            last = (self.folder / "status.json").read_text(encoding="utf-8").splitlines()[-1:]
+            record = json.loads(last[0]) if last else {}
+        except (OSError, ValueError):
+            return
+        if isinstance(record, dict) and record.get("status") in ("STARTED", "RUNNING"):
+            log.warning(
+                f"{mirror.told}: its last record, of {record.get('date')} {record.get('time')}, says that a run is "
+                "going on. If one is, on another machine, stop one of the two: they would overwrite each other's files."
+            )
 
     def write_spec(self) -> None:
         """Write `experiment.yaml`: the complete spec, never a passphrase.
@@ -108,11 +182,18 @@ class Run:
             "time": f"{now.hour}:{now.minute}:{now.second}",
             "status": status,
             "verbosity": "ERROR" if status == "FAILURE" else "INFO",
-            "message": message,
+            "message": without_secrets(message),
             **({"kpi": self._kpi} if self._kpi else {}),
         }
         if self._writes:
             _append(self.folder / "status.json", json.dumps(record) + "\n")
+
+
+class _WithoutSecrets(logging.Formatter):
+    """Also of what libraries say of the names of remote files, and of tracebacks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
 
 class _LogFile(logging.FileHandler):
@@ -126,19 +207,45 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
-def results_folder(spec: NetworkSpec, action: str) -> Path:
-    """`<action>.results_dir`, or `<results_dir>/<action>`."""
-    own = getattr(spec, action).results_dir
+def results_place(spec: NetworkSpec, action: str) -> str:
+    """`<action>.results_dir`, or `<results_dir>/<action>`: a folder, or the URI of one."""
+    own: str | None = getattr(spec, action).results_dir
     if own:
-        return Path(own)
+        return own
     if spec.results_dir:
-        return Path(spec.results_dir) / action
+        return joined(spec.results_dir, action) if is_uri(spec.results_dir) else str(Path(spec.results_dir) / action)
     raise SpecError("the spec", [f"results_dir: set it, or {action}.results_dir; {action} has nowhere to write"])
 
 
+@contextmanager
+def plain_results(place: str | None, action: str) -> Iterator[Path | None]:
+    """The folder `<place>/<action>` for results without a log of their own, None where no place is given.
+
+    What was written to a remote one is sent at the end. Raises what `Mirror` and `whole_file` do.
+    """
+    if not place:
+        yield None
+        return
+    mirror = remote_results(joined(place, action)) if is_uri(place) else None
+    folder = mirror.folder if mirror else Path(local_path(place) if is_uri(place) else place) / action
+    with writing_to(f"results folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    if mirror:
+        mirror.begin(mirror.there(), ())
+    yield folder
+    if mirror:
+        mirror.send()
+        log.info("The results are in %s", mirror.told)
+
+
+def remote_results(place: str) -> Mirror | None:
+    """What stands for a remote folder of results; None for a local one, also if it is named by file://."""
+    return Mirror(place) if is_uri(place) and not canonical(place).startswith("file://") else None
+
+
 def without_passphrase(spec: NetworkSpec) -> dict[str, Any]:
-    """The spec as plain data that may be written to a file."""
-    return {**spec.model_dump(), "encryption_key": None}
+    """The spec as plain data that may be written to a file: as it was written, without secrets."""
+    return {**spec.as_written(), "encryption_key": None}
 
 
 def as_yaml(spec: NetworkSpec) -> str:
@@ -159,6 +266,10 @@ def _append(path: Path, line: str) -> None:
         if file.write(content) < len(content):  # the disk is full, and half a line would spoil the file
             file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
 
 
 @contextmanager

@@ -325,7 +325,7 @@ def _trainer(task: Task, run: Run, on: list[torch.device], steps: int, stop: Put
     wish = train.checkpointer
     if wish.enable_topk:
         latest = run.folder / spec.latest_checkpoint if wish.replace_periodic else None
-        callbacks.append(best := BestCheckpoint(wish, run.folder, latest))
+        callbacks.append(best := BestCheckpoint(wish, run, latest))
         callbacks.append(StopCheckpoint(run, stop, best) if latest else PeriodicCheckpoint(run, stop))
     else:
         callbacks.append(PeriodicCheckpoint(run, stop))

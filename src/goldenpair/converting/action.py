@@ -36,11 +36,14 @@ from goldenpair.converting.raw_tables import BoardTable, GoldenTable, Part, read
 from goldenpair.data.faults import EXAMPLES, AuditReport, Fault
 from goldenpair.data.table import PASS
 from goldenpair.errors import DataError, SpecError, TableError
+from goldenpair.localising import localised
 from goldenpair.progress import Progress, progress_bar
-from goldenpair.run import Run
+from goldenpair.run import Run, remote_results
 from goldenpair.specs.dataset_convert import DatasetConvert
 from goldenpair.specs.load import without_effect
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
+from goldenpair.storage.fetching import Storage
+from goldenpair.storage.uris import is_uri, local_path
 
 log = logging.getLogger(__name__)
 ACTION = "dataset_convert"
@@ -59,11 +62,26 @@ def dataset_convert(spec: OpticalInspectionSpec) -> ConvertResult:
     if not (spec.results_dir or spec.dataset_convert.results_dir):
         for sentence in without_effect(spec, {ACTION}):
             log.warning(sentence)
-        return _convert(spec.dataset_convert)
-    with Run(spec, ACTION) as run:
-        result = _convert(spec.dataset_convert)
+        with Storage(spec.storage.limits) as storage:
+            return _from_elsewhere(localised(spec, ACTION, storage, {}).dataset_convert)
+    with Run(spec, ACTION) as run, run.localised() as local:
+        assert isinstance(local, OpticalInspectionSpec)
+        result = _from_elsewhere(local.dataset_convert)
         run.write_spec()
         return result
+
+
+def _from_elsewhere(wish: DatasetConvert) -> ConvertResult:
+    """Tables for a remote folder are written here and sent when they are complete."""
+    place = wish.data_convert_output_dir or ""
+    mirror = remote_results(place)
+    if not mirror:
+        return _convert(wish, Path(local_path(place) if is_uri(place) else place))
+    mirror.begin(mirror.there(), {*FILES.values(), REPORT_FILE, LEFT_OUT_FILE})
+    result = _convert(wish, mirror.folder)
+    mirror.send()
+    log.info("The tables are in %s", mirror.told)
+    return result
 
 
 @dataclass
@@ -80,8 +98,7 @@ class _Read:
     """Parts of projects and sides that are not asked for."""
 
 
-def _convert(wish: DatasetConvert) -> ConvertResult:
-    folder = Path(wish.data_convert_output_dir or "")
+def _convert(wish: DatasetConvert, folder: Path) -> ConvertResult:
     _refuse_existing(folder, wish.overwrite)
     places = find_places(wish)
     AuditReport((), places.faults).refuse()

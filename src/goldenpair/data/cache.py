@@ -26,6 +26,7 @@ from goldenpair.data.threads import Threads
 from goldenpair.errors import DataError
 from goldenpair.progress import Progress
 from goldenpair.specs.common import Cache
+from goldenpair.storage.folders import default_folder, link
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -157,31 +158,6 @@ def decode_once(pictures: Pictures, cache: Cache, progress: Progress | None = No
         )
     rows = {digest: (pack, *place) for pack in packs for digest, place in pack.pictures.items()}
     return KeptPictures(pictures, [rows.get(one) if one else None for one in hashes])
-
-
-def default_folder() -> Path:
-    """`GOLDENPAIR_CACHE`, or the user's cache folder on this system."""
-    if chosen := os.environ.get("GOLDENPAIR_CACHE"):
-        return Path(chosen)
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "goldenpair"
-
-
-def link(path: str) -> tuple[str, int]:
-    """What a file's path and state are remembered by, empty if there is no file, and when it changed, in nanoseconds.
-
-    More than needed on purpose: where only the number or the time differs, one reading and hashing settles it.
-    """
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError):
-        return "", 0
-    text = f"{os.path.abspath(path)}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return digest, max(state.st_mtime_ns, state.st_ctime_ns)
 
 
 @dataclass

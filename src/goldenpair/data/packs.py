@@ -24,6 +24,7 @@ import PIL
 from numpy.typing import NDArray
 
 from goldenpair.errors import DataError, first_line
+from goldenpair.storage.folders import FETCHED, RESULTS
 
 if sys.platform != "win32":
     import fcntl
@@ -242,7 +243,7 @@ def clear(folder: Path) -> tuple[int, int, int]:
 
 def _check_folder(folder: Path) -> None:
     try:
-        first = next(folder.iterdir(), None)
+        first = next((path for path in folder.iterdir() if path.name not in (FETCHED, RESULTS)), None)
     except FileNotFoundError:
         return
     except NotADirectoryError:

@@ -1,6 +1,7 @@
 """`goldenpair report`: its words, and what they start."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair.arguments import add_columns, add_debug
@@ -40,20 +41,28 @@ def _report(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.quality.targets import Targets
     from goldenpair.report import kpi_table, target_table, verdict_table
     from goldenpair.reporting.from_csv import Columns, Deciding, PictureFiles, report_csv
+    from goldenpair.storage.fetching import Storage
+    from goldenpair.storage.uris import is_uri, last_name
 
     _refuse(given)
     lights = [light for light in (given.lights or "").split(",") if light]
-    names = read_label_map(given.label_map) if given.label_map else None
-    report, folder = report_csv(
-        given.csv,
-        Columns(given.labels, given.score, given.label, given.board),
-        Deciding(given.cutoff, given.policy, given.same_parts),
-        Targets(given.target_capture, given.target_escapes_ppm, given.target_false_call_ppm),
-        PictureFiles(given.images_dir, lights, given.ext or ".jpg") if given.images_dir else None,
-        given.title or "",
-        given.out,
-        names,
-    )
+    with Storage() as storage:
+        for name in ("csv", "labels", "policy", "label_map"):
+            if is_uri(place := getattr(given, name)):
+                given.out = given.out or (f"{Path(last_name(place)).stem}_report" if name == "csv" else None)
+                setattr(given, name, storage.file(place))
+        images = storage.folder_or_archive(given.images_dir) if given.images_dir else None
+        names = read_label_map(given.label_map) if given.label_map else None
+        report, folder = report_csv(
+            given.csv,
+            Columns(given.labels, given.score, given.label, given.board),
+            Deciding(given.cutoff, given.policy, given.same_parts),
+            Targets(given.target_capture, given.target_escapes_ppm, given.target_false_call_ppm),
+            PictureFiles(images, lights, given.ext or ".jpg") if images else None,
+            given.title or "",
+            given.out,
+            names,
+        )
     console.print(kpi_table(report.figures))
     if report.by_verdict:
         console.print(verdict_table(report.by_verdict))

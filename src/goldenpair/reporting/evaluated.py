@@ -25,6 +25,7 @@ from goldenpair.reporting.context import Context, Latency, Shared, Split
 from goldenpair.reporting.tiles import Show, Shown, read_small
 from goldenpair.run import Run
 from goldenpair.specs.segment import ListedPairs
+from goldenpair.storage.uris import is_uri
 
 if TYPE_CHECKING:
     from goldenpair.inspection import Inspector
@@ -95,6 +96,11 @@ def _splits(run: Run, table: PairTable) -> tuple[dict[str, PairTable], list[Spli
     if not isinstance(pairs, ListedPairs):
         for name in ("train_dataset", "validation_dataset"):
             files = getattr(pairs, name)
+            if is_uri(files.csv_path):
+                log.info(
+                    "%s is not looked for parts that the test has too: it is remote, and not fetched for it.", name
+                )
+                continue
             try:
                 found = read_table(files.csv_path, files.images_dir) if files.given else None
             except InputError as error:

@@ -6,6 +6,7 @@ from typing import Literal
 from goldenpair.errors import InputError
 from goldenpair.specs.backbones import IMAGENET, TAO_NAMES, imagenet_file, weights_problem
 from goldenpair.specs.fields import Section, option, section
+from goldenpair.storage.uris import is_uri
 
 
 class Backbone(Section):
@@ -16,7 +17,9 @@ class Backbone(Section):
     )
     feat_downsample: bool = option(False, "FAN: one more step down, to 768 channels")
     pretrained_backbone_path: str | None = option(
-        None, "File of weights to start from, or imagenet: those of an installed package; unset: random weights"
+        None,
+        "File of weights to start from, or imagenet: those of an installed package; unset: random weights",
+        path="file",
     )
     freeze_backbone: bool = option(False, "Keep the backbone's weights as they are")
 
@@ -29,6 +32,8 @@ class Backbone(Section):
 
     def weights_problem(self) -> str:
         """Why training cannot start from the weights that are wished; empty if all is well."""
+        if is_uri(self.pretrained_backbone_path):  # it is looked at when it has been fetched
+            return ""
         try:
             return weights_problem(self.weights) if self.weights else ""
         except InputError as error:

@@ -5,24 +5,32 @@ and the description says so.
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 
 from goldenpair.specs.augmentation import AugmentationConfig
 from goldenpair.specs.deploy import ExportCommon
-from goldenpair.specs.fields import MISSING, Section, option, section
+from goldenpair.specs.fields import MISSING, Section, meta, option, section
 from goldenpair.specs.metrics import PAIR_METRICS
+from goldenpair.specs.paths import leaf, plain_without_secrets, replaced
 from goldenpair.specs.scoring import Devices, EvaluateCommon, ScoringCommon
+from goldenpair.specs.storage import StorageLimits
 from goldenpair.specs.synthetic import SyntheticDefects
 
+SCALING = ("validation_dataset", "test_dataset")
+"""The splits whose good parts say what is normal in a heatmap: the first that is given."""
+PROVING = (*SCALING, "train_dataset", "infer_dataset")
+"""The splits that an exported model is proved on: the first that is given."""
 _LIGHTS = {"LowAngleLight": 0, "SolderLight": 1, "UniformLight": 2, "WhiteLight": 3}
 _MLOPS = "Weights & Biases is not connected; TensorBoard files are always written"
 
 
 class SplitFiles(Section):
-    csv_path: str = option(MISSING, "Table of the split: input_path, golden_path, label, object_name")
-    images_dir: str = option(MISSING, "Folder that input_path and golden_path start from")
+    csv_path: str = option(MISSING, "Table of the split: input_path, golden_path, label, object_name", path="file")
+    images_dir: str = option(
+        MISSING, "Folder (or its archive) that input_path and golden_path start from", path="images"
+    )
 
     @property
     def given(self) -> bool:
@@ -168,7 +176,9 @@ class Checkpointer(Section):
     )
     save_top_k: int = option(1, "How many best checkpoints to keep", ge=1)
     filename: str = option("model_best_{epoch:03d}", "File name pattern of the best checkpoints")
-    dirpath: str | None = option(None, "Folder of the best checkpoints; unset: the train folder", tao_leaves_open=True)
+    dirpath: str | None = option(
+        None, "Folder of the best checkpoints; unset: the train folder", tao_leaves_open=True, path="output"
+    )
     auto_insert_metric_name: bool = option(False, "Write metric=value into the file name")
 
 
@@ -201,14 +211,14 @@ class TrainCommon(Devices):
     )
     validation_interval: int = option(1, "Validate every so many epochs", ge=1, popular=True)
     resume_training_checkpoint_path: str | None = option(
-        None, "Checkpoint to go on from; unset: the newest in the train folder, if there is one"
+        None, "Checkpoint to go on from; unset: the newest in the train folder, if there is one", path="file"
     )
-    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/train")
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/train", path="results")
     checkpointer: Checkpointer = section(Checkpointer, "Keeping the best checkpoints")
     early_stopping: EarlyStopping = section(EarlyStopping, "Ending training early", not_in_tao=True)
     tensorboard: Tensorboard = section(Tensorboard, "What goes to TensorBoard")
     clip_grad_norm: float = option(0.0, "Largest norm of the gradient; 0: no limit", ge=0, tao_template=1.0)
-    pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from")
+    pretrained_model_path: str | None = option(None, "Checkpoint whose weights training starts from", path="file")
 
     @property
     def watched(self) -> dict[str, str]:
@@ -244,7 +254,7 @@ class NetworkSpec(Section):
         None, "Passphrase", no_effect="nothing is encrypted, in TAO neither; it is never written to a file"
     )
     results_dir: str | None = option(
-        "", "Folder of all results; each action writes to <results_dir>/<action>", start="results"
+        "", "Folder of all results; each action writes to <results_dir>/<action>", start="results", path="results"
     )
     wandb: Wandb = section(Wandb, "Weights & Biases")
     model: Section = section(Section, "The network")
@@ -253,6 +263,34 @@ class NetworkSpec(Section):
     evaluate: EvaluateCommon = section(EvaluateCommon, "Evaluation")
     export: ExportCommon = section(ExportCommon, "Export to ONNX")
     inference: ScoringCommon = section(ScoringCommon, "Inference")
+    storage: StorageLimits = section(StorageLimits, "What is fetched and unpacked", not_in_tao=True)
+    _written: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def with_local(self, local: dict[str, str]) -> Self:
+        """The same spec with other texts at some dotted paths, which stand for what is written there."""
+        written = {path: self._written.get(path) or leaf(self, path) for path in local}
+        made = self
+        for path, value in local.items():
+            made = replaced(made, path.split("."), value)
+        made._written = {**self._written, **written}
+        return made
+
+    def as_written(self) -> dict[str, Any]:
+        """The spec as plain data, with what was written in it, but without secrets in the names of remote files."""
+        return plain_without_secrets(self, self._written)
+
+    def splits(self, action: str) -> tuple[str, ...]:
+        """The splits that an action reads. (evaluate compares its parts with the others' where these are local.)"""
+        given = [name for name in PROVING if getattr(self.pairs, name).given]
+        if action == "audit":
+            return tuple(given)
+        if action == "export":
+            return tuple(given[:1])
+        pairs = type(self.pairs).model_fields
+        own = tuple(name for name, field in pairs.items() if action in meta(field).needed_by)
+        wish = {"evaluate": self.evaluate, "inference": self.inference}.get(action)
+        scaled = wish is not None and wish.explain and wish.heatmap_scale is None
+        return own + tuple(name for name in given if name in SCALING and name not in own)[: 1 if scaled else 0]
 
     @property
     def latest_checkpoint(self) -> str:

@@ -27,16 +27,20 @@ class BoardSplit(Section):
 
 
 class DatasetConvert(Section):
-    root_dataset_dir: str | None = option(None, "Folder that the others start from")
-    data_convert_output_dir: str | None = option(None, "Folder of the tables to write; needed")
+    root_dataset_dir: str | None = option(None, "Folder that the others start from", path="folder")
+    data_convert_output_dir: str | None = option(None, "Folder of the tables to write; needed", path="results")
     train_pcb_dataset_dir: str | None = option(
-        None, "Folder of the training boards' tables; with all_pcb_dataset_dir only their names count"
+        None, "Folder of the training boards' tables; with all_pcb_dataset_dir only their names count", path="folder"
     )
-    val_pcb_dataset_dir: str | None = option(None, "The same for validation")
-    test_pcb_dataset_dir: str | None = option(None, "The same for test; unset: no such table", not_in_tao=True)
-    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables, which are read")
+    val_pcb_dataset_dir: str | None = option(None, "The same for validation", path="folder")
+    test_pcb_dataset_dir: str | None = option(
+        None, "The same for test; unset: no such table", not_in_tao=True, path="folder"
+    )
+    all_pcb_dataset_dir: str | None = option(None, "Folder of all boards' tables, which are read", path="folder")
     golden_csv_dir: str | None = option(
-        None, "Folder of the goldens' tables, <project><TOP or BOT>.csv for each project and side; needed"
+        None,
+        "Folder of the goldens' tables, <project><TOP or BOT>.csv for each project and side; needed",
+        path="folder",
     )
     project_name: str | None = option(None, "Only the boards of this project; unset or all: every one")
     bot_top: str | None = option(None, "Only this side: TOP or BOT; unset or all: both")
@@ -57,12 +61,15 @@ class DatasetConvert(Section):
     )
     check_pictures: bool = option(True, "Leave out parts whose pictures are not there", not_in_tao=True)
     images_dir: str | None = option(
-        None, "Folder that the tables' paths start from; unset: images in root_dataset_dir", not_in_tao=True
+        None,
+        "Folder that the tables' paths start from; unset: images in root_dataset_dir",
+        not_in_tao=True,
+        path="folder",
     )
     overwrite: bool = option(False, "Replace tables that are there already", not_in_tao=True)
     results_dir: str | None = option(
         None, "Folder of status.json and log.txt; unset: <results_dir>/dataset_convert, if there is a results_dir",
-        not_in_tao=True,
+        not_in_tao=True, path="results",
     )  # fmt: skip
 
     @field_validator("pass_texts")

@@ -15,16 +15,21 @@ _DROPPED = "TAO's pages still show it, but TAO has dropped it: the ONNX file kno
 class ExportCommon(Section):
     """What the export to ONNX has in every network."""
 
-    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/export")
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/export", path="results")
     gpu_id: int = option(0, "GPU to use", no_effect="exporting needs no GPU")
     checkpoint: str = option(
-        MISSING, "Checkpoint to export", needed_by=("export",), start="${results_dir}/train/oi_model_latest.pth"
+        MISSING,
+        "Checkpoint to export",
+        needed_by=("export",),
+        start="${results_dir}/train/oi_model_latest.pth",
+        path="file",
     )
     onnx_file: str | None = option(
         MISSING,
         "ONNX file to write, with a JSON file beside it. Unset: model.onnx in the results folder; "
         "null: the checkpoint's name with .onnx",
         start="${results_dir}/export/model.onnx",
+        path="output",
     )
     overwrite: bool = option(False, "Replace an ONNX file that is there already", not_in_tao=True)
     opset_version: int = option(

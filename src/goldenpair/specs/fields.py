@@ -5,13 +5,14 @@ commented template and docs table read what is declared here and nowhere else.
 """
 
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 MISSING = "???"  # OmegaConf's mark for a value that the user has to give
 _EXTRA = "x-goldenpair"
+PathKind = Literal["file", "model", "folder", "images", "results", "output"]
 
 
 class Section(BaseModel):
@@ -62,7 +63,9 @@ class Meta:
     propose, each None where it is the default; `tao_leaves_open` where they propose nothing. `not_in_tao`: TAO 7.3
     does not know the option, because it is ours or because TAO dropped it. `needed_by` names the actions that cannot
     run while the value is `???`. `no_effect` says why an option that TAO accepts changes nothing here. `math_cond` is
-    TAO's condition on the values that a search may try.
+    TAO's condition on the values that a search may try. `path` says that the value names something on a disk or in a
+    store: a file, a model (a file with others beside it, or a folder), a folder, a folder of pictures or an archive of
+    one, the folder of results, or a file below it that is written.
     """
 
     popular: bool = False
@@ -75,6 +78,7 @@ class Meta:
     no_effect: str = ""
     alias: str = ""
     math_cond: str = ""
+    path: PathKind | Literal[""] = ""
 
 
 def meta(field: FieldInfo) -> Meta:
@@ -113,6 +117,7 @@ def option(
     no_effect: str = "",
     alias: str = "",
     math_cond: str = "",
+    path: PathKind | Literal[""] = "",
 ) -> Any:
     """Declare a leaf. Bounds hold everywhere; `length` fixes the length of a list, `pattern` is the regular
     expression of a text, `examples` are values that schemas and docs name although others are allowed too. See Meta
@@ -129,6 +134,7 @@ def option(
             "no_effect": no_effect,
             "alias": alias,
             "math_cond": math_cond,
+            "path": path,
         }
     )
     return Field(

@@ -22,6 +22,7 @@ from goldenpair.specs.misfits import misfits
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.specs.references import Plain, resolve
 from goldenpair.specs.visual_changenet import VisualChangenetSpec
+from goldenpair.storage.uris import is_uri, without_secrets
 
 SPECS: dict[str, type[NetworkSpec]] = {kind.network: kind for kind in (OpticalInspectionSpec, VisualChangenetSpec)}
 
@@ -53,7 +54,7 @@ def load_spec(
 ) -> NetworkSpec:
     """Read, merge, resolve and check a spec.
 
-    `source` is a YAML or JSON file or the mapping it would hold. `overrides` are texts such as
+    `source` is a YAML or JSON file, here or remote, or the mapping it would hold. `overrides` are texts such as
     `train.num_epochs=3` or `train.gpu_ids=[0,1]`. With an `action`, the values that it cannot run without
     must be there.
 
@@ -68,7 +69,7 @@ def load_section(kind: type[S], overrides: Sequence[str]) -> S:
 
 
 def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: Sequence[str], action: str | None) -> S:
-    given = dict(source) if isinstance(source, Mapping) else _read(Path(source))
+    given = dict(source) if isinstance(source, Mapping) else _read(source)
     problems: list[str] = []
     given = _without_gpu_wishes(_canonical(kind, given, "", problems), overrides)
     for override in overrides:
@@ -79,7 +80,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
     if action is not None and issubclass(kind, NetworkSpec):
         problems += misfits(kind, plain, action)
     if problems or checked is None:
-        name = "the options" if isinstance(source, Mapping) else f"the spec {source}"
+        name = "the options" if isinstance(source, Mapping) else f"the spec {without_secrets(str(source))}"
         if issubclass(kind, NetworkSpec) and (other := _reads_like(kind, given)):
             name += f" (which reads like one of {other}, not of {kind.network})"
         first: dict[str, str] = {}  # of each path: a reference to nothing, say, is no wrong type as well
@@ -87,7 +88,7 @@ def _checked(kind: type[S], source: str | Path | Mapping[str, Any], overrides: S
             path = problem.split(": ")[0]
             if path not in spoilt:
                 first.setdefault(path, problem)
-        raise SpecError(name, list(first.values()))
+        raise SpecError(name, [without_secrets(problem) for problem in first.values()])
     return checked
 
 
@@ -132,7 +133,12 @@ def walk(spec: Section, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield f"{prefix}{key}", field, value
 
 
-def _read(path: Path) -> Plain:
+def _read(source: str | Path) -> Plain:
+    if isinstance(source, str) and is_uri(source):
+        from goldenpair.storage.fetching import read_text
+
+        return _as_mapping(read_text(source), f"the spec {without_secrets(source)}")
+    path = Path(source)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -25,9 +25,11 @@ class ScoringCommon(Devices):
     """What evaluate and inference share."""
 
     num_nodes: int = option(1, "Number of machines", ge=1, popular=True, no_effect="scoring uses one machine")
-    checkpoint: str = option(MISSING, "Checkpoint to score with", start="${results_dir}/train/oi_model_latest.pth")
+    checkpoint: str = option(
+        MISSING, "Checkpoint to score with", start="${results_dir}/train/oi_model_latest.pth", path="model"
+    )
     trt_engine: str | None = option(None, "TensorRT engine", no_effect=_TRT)
-    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/<action>")
+    results_dir: str | None = option(None, "Folder of the results; unset: <results_dir>/<action>", path="results")
     cutoff: float | None = option(
         None,
         "A score above it is FAIL. Unset: inference takes evaluate.cutoff, and evaluate the margin, as TAO",
@@ -36,7 +38,10 @@ class ScoringCommon(Devices):
         not_in_tao=True,
     )
     policy: str | None = option(
-        None, "Policy file in the place of a cutoff. Unset: inference takes evaluate.policy", not_in_tao=True
+        None,
+        "Policy file in the place of a cutoff. Unset: inference takes evaluate.policy",
+        not_in_tao=True,
+        path="file",
     )
     explain: bool = option(
         False, "Write heatmaps of parts that are not PASS, and of escapes: where, and by which light", not_in_tao=True
@@ -73,7 +78,7 @@ class EvaluateCommon(ScoringCommon):
     )
     targets: Targets = section(Targets, "What the figures are judged by", not_in_tao=True)
     label_map: str | None = option(
-        None, "YAML or JSON from labels to categories of IPC-CFX, for scores.csv", not_in_tao=True
+        None, "YAML or JSON from labels to categories of IPC-CFX, for scores.csv", not_in_tao=True, path="file"
     )
     robustness: bool = option(
         False, "Also score disturbed samples: shifted, turned, darker, blurred, a light missing ...", not_in_tao=True

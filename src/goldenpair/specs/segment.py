@@ -82,7 +82,9 @@ class CalibrationImages(Section):
 class SegmentDataset(Section):
     path: ClassVar[str] = "dataset.segment"
 
-    root_dir: str = option("", "Folder that holds the pictures' folders and the lists", start=MISSING)
+    root_dir: str = option(
+        "", "Folder that holds the pictures' folders, or their archives, and the lists", start=MISSING, path="images"
+    )
     label_transform: Literal["norm", "None"] = option("norm", "norm: masks are 0 and 255; None: class indices")
     data_name: Literal["LEVIR", "LandSCD", "custom"] = option("LEVIR", "Whose colours to draw masks in")
     dataset: Literal["CNDataset"] = option("CNDataset", "The only kind there is")

@@ -38,8 +38,12 @@ class ClassifyAugmentation(AugmentationConfig):
 class OptionalFiles(SplitFiles):
     """Files that task segment does not need."""
 
-    csv_path: str = option("", "Table of the split: input_path, golden_path, label, object_name", start=MISSING)
-    images_dir: str = option("", "Folder that input_path and golden_path start from", start=MISSING)
+    csv_path: str = option(
+        "", "Table of the split: input_path, golden_path, label, object_name", start=MISSING, path="file"
+    )
+    images_dir: str = option(
+        "", "Folder (or its archive) that input_path and golden_path start from", start=MISSING, path="images"
+    )
 
 
 class ClassifyDataset(Dataset):
@@ -119,7 +123,7 @@ class ChangenetTrain(TrainCommon, Running):
 
 
 class ChangenetScoring(ScoringCommon, Running):
-    checkpoint: str = option(MISSING, "Checkpoint to score with", start=_LATEST)
+    checkpoint: str = option(MISSING, "Checkpoint to score with", start=_LATEST, path="model")
     batch_size: int = option(-1, "Batch size", ge=-1, tao_template=8, no_effect=_BATCH)
     vis_after_n_batches: int = option(
         1, "segment: pictures of every so many batches (TAO's command-line default, 16, leaves most out)", ge=1
@@ -131,7 +135,7 @@ class ChangenetEvaluate(ChangenetScoring, EvaluateCommon):
 
 
 class ChangenetExport(ExportCommon):
-    checkpoint: str = option(MISSING, "Checkpoint to export", needed_by=("export",), start=_LATEST)
+    checkpoint: str = option(MISSING, "Checkpoint to export", needed_by=("export",), start=_LATEST, path="file")
     opset_version: int = option(17, f"ONNX opset, {_LOWEST_OPSET} to 23 (up to 17 by PyTorch's older exporter)", ge=1)
     input_height: int | None = option(
         None, "Height of the joined picture; unset: as dataset says (TAO's is 224)", ge=1, tao_template=224

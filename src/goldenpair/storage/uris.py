@@ -1,0 +1,100 @@
+"""Names of files that are not on this machine, and how they are written where everybody may read."""
+
+import os
+import re
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from goldenpair.errors import InputError
+
+_SCHEMES = {
+    "s3": "s3",
+    "aws": "s3",  # TAO's word
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "azure": "az",  # TAO's word
+    "abfs": "abfs",
+    "abfss": "abfss",
+    "http": "http",
+    "https": "https",
+    "file": "file",
+    "memory": "memory",  # of this process, for tests
+}
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# a URI within any text, up to where a sentence goes on
+_WITHIN_TEXT = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*://)([^\s"'<>`]+)""")
+_HARMLESS = ("versionid", "generation")  # parameters that only tell versions of a file apart
+
+
+def is_uri(text: str | None) -> bool:
+    """Whether a text names a file by a scheme, as in s3://bucket/key; `file://` is one too."""
+    return bool(text and _URI.match(text))
+
+
+def canonical(uri: str) -> str:
+    """The same under the one name that a scheme has here; InputError for a scheme that is not offered.
+
+    So is one that carries credentials where they would not be used.
+    """
+    scheme = uri.partition("://")[0]
+    known = _SCHEMES.get(scheme.lower())
+    if known is None:
+        offered = ", ".join(f"{name}://" for name in ("s3", "gs", "az", "abfs", "http", "https", "file"))
+        raise InputError(f"{without_secrets(uri)}: {scheme}:// is not offered; there is {offered} and local paths")
+    rest = uri.partition("://")[2]
+    if known not in ("http", "https", "abfs", "abfss", "file") and "@" in rest.split("/")[0]:
+        raise InputError(
+            f"{without_secrets(uri)}: credentials in a name are not used; give them in the environment, in the "
+            "provider's own files or by the machine's role"
+        )
+    return f"{known}://{rest}"
+
+
+def is_web(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def local_path(uri: str) -> str:
+    """The path that a `file://` name stands for."""
+    rest = uri.partition("://")[2].removeprefix("localhost")
+    return url2pathname(rest) if os.name == "nt" else unquote(rest)
+
+
+def last_name(uri: str) -> str:
+    """The name of the file itself, as it is on a disk."""
+    path = urlsplit(uri).path if is_web(uri) else uri.partition("://")[2]
+    name = (unquote(path) if is_web(uri) else path).rstrip("/").rpartition("/")[2]
+    return re.sub(r'[<>:"|?*\\\x00-\x1f]', "_", name) or "file"
+
+
+def joined(uri: str, name: str) -> str:
+    """`name`, a relative path with slashes, below a folder."""
+    return f"{uri.rstrip('/')}/{name}"
+
+
+def without_query(uri: str) -> str:
+    return uri.partition("?")[0] if is_web(uri) else uri
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URIs keep neither user and password nor the values of their parameters.
+
+    What is a secret among parameters, each provider names in its own way; so only those that tell a version are kept.
+    """
+    return _WITHIN_TEXT.sub(lambda found: found[1] + _harmless(found[2]), text) if "://" in text else text
+
+
+def _harmless(rest: str) -> str:
+    path, mark, query = rest.partition("?")
+    host, slash, name = path.partition("/")
+    user, at, place = host.rpartition("@")
+    host = f"***@{place}" if at and (":" in user or mark) else host
+    if not mark:
+        return host + slash + name
+    return f"{host}{slash}{name}?{'&'.join(map(_parameter, query.split('&')))}"
+
+
+def _parameter(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    return text if name.lower() in _HARMLESS else f"{name}=***" if equals else "***"

@@ -1,0 +1,77 @@
+"""Names of remote files, and texts without the secrets in them."""
+
+import os
+
+import pytest
+
+from goldenpair.errors import InputError
+from goldenpair.storage.uris import canonical, is_uri, joined, last_name, local_path, without_query, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("s3://b/k.csv", "s3://b/k.csv"),
+        ("aws://b/k.csv", "s3://b/k.csv"),
+        ("S3://b/k.csv", "s3://b/k.csv"),
+        ("azure://c/k", "az://c/k"),
+        ("abfs://c@account.dfs.core.windows.net/k", "abfs://c@account.dfs.core.windows.net/k"),
+        ("gcs://b/k", "gs://b/k"),
+        ("https://user:word@host/k?sig=1", "https://user:word@host/k?sig=1"),
+        ("s3://b/a@b.csv", "s3://b/a@b.csv"),
+    ],
+)
+def test_schemes_have_one_name(given, found):
+    assert is_uri(given) and canonical(given) == found
+
+
+@pytest.mark.parametrize("place", ["", None, "data/x.csv", "/data/x.csv", r"C:\data", "a:b", "s3:/b/k", "${x}"])
+def test_what_is_local(place):
+    assert not is_uri(place)
+
+
+def test_schemes_that_are_not_offered():
+    with pytest.raises(InputError, match="ftp://h/x: ftp:// is not offered; there is s3://, gs://"):
+        canonical("ftp://h/x")
+
+
+def test_credentials_in_the_name_of_a_bucket_are_refused_and_not_told():
+    with pytest.raises(InputError, match="credentials in a name are not used") as caught:
+        canonical("s3://AKIAKEY:verysecret@b/k")
+    assert "AKIAKEY" not in str(caught.value) and "verysecret" not in str(caught.value)
+
+
+SIGNED = "https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=AKIA%2F1&X-Amz-Date=1&X-Amz-Signature=0badc0de"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (SIGNED, "https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=***&X-Amz-Date=***&X-Amz-Signature=***"),
+        ("https://a.blob.core.windows.net/c/t?sv=1&sig=se%2Fcret", "https://a.blob.core.windows.net/c/t?sv=***&sig=***"),
+        ("http://joe:secret@host:80/a b", "http://***@host:80/a b"),
+        ("http://token@host/x?y", "http://***@host/x?***"),
+        ("s3://b/k?versionId=7", "s3://b/k?versionId=7"),
+        ("abfs://c@account.dfs.core.windows.net/k", "abfs://c@account.dfs.core.windows.net/k"),
+        (f"table {SIGNED}: there", "table https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=***"
+         "&X-Amz-Date=***&X-Amz-Signature=*** there"),
+        ("URL('http://h/x?sig=1'), and http://h/y?sig=2", "URL('http://h/x?sig=***'), and http://h/y?sig=***"),
+        ("no name at all? a=b", "no name at all? a=b"),
+    ],
+)  # fmt: skip
+def test_secrets_are_taken_out_of_texts(text, found):
+    assert without_secrets(text) == found
+    assert without_secrets(found) == found
+
+
+def test_parts_of_names():
+    assert last_name("https://h/a/t%20t.csv?sig=1") == "t t.csv"
+    assert last_name("s3://b/k/") == "k" and last_name("s3://b/a:b.csv") == "a_b.csv"
+    assert joined("s3://b/k/", "train") == joined("s3://b/k", "train") == "s3://b/k/train"
+    assert without_query("https://h/x.zip?sig=1") == "https://h/x.zip"
+    assert without_query("s3://b/what?.zip") == "s3://b/what?.zip"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of other systems")
+def test_names_of_local_files():
+    assert local_path("file:///a/b%20c.csv") == local_path("file://localhost/a/b%20c.csv") == "/a/b c.csv"
