@@ -136,7 +136,7 @@ def _options(scheme: str) -> dict[str, Any]:
 def _found(name: str, path: str, info: dict[str, Any]) -> Found:
     version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
     time = next((info[key] for key in _TIMES if info.get(key)), "")
-    changed = time.isoformat() if isinstance(time, datetime) else str(time)  # a listing may have it as text
+    changed = str(time.timestamp() if isinstance(time, datetime) else time)  # a listing may have it as a number
     size = info.get("size")
     return Found(name, path, size, version or (f"{size} {changed}" if changed else ""))
 
