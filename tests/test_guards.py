@@ -27,8 +27,8 @@ LAYERS = [
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
-    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"},
-    {"actions", "commands", "policy_command"},
+    {"inspection", "report", "deep_audit", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"},
+    {"actions", "auditing", "commands", "policy_command"},
     {"closed_pipes", "cli", "demo"},
     {"__main__"},
 ]

@@ -27,7 +27,7 @@ _HOMES = {
     "RunError": "errors",
     "TrainResult": "actions",
     "Verdict": "inspection",
-    "audit": "actions",
+    "audit": "auditing",
     "default_spec": "specs.load",
     "evaluate": "actions",
     "export": "actions",
@@ -67,12 +67,12 @@ if TYPE_CHECKING:
         ExportResult,
         InferenceResult,
         TrainResult,
-        audit,
         evaluate,
         export,
         inference,
         train,
     )
+    from goldenpair.auditing import audit
     from goldenpair.data.faults import AuditReport
     from goldenpair.errors import CheckpointError, DataError, GoldenpairError, InputError, RunError, SpecError
     from goldenpair.inspection import Inspector, Verdict

@@ -89,7 +89,8 @@ def duplicates(
     splits = [_split(name, table, part_pictures(table, layout), numbers) for name, table in tables.items()]
     small = read(list(numbers), progress)
     flat = small.normalised()
-    threshold = _threshold(splits, flat)
+    good = [split.good for split in splits]
+    threshold = usual_threshold(np.concatenate(good), flat) if good else None
     same: list[Twin] = []
     near: list[Twin] = []
     for first, second in combinations(splits, 2):
@@ -140,8 +141,9 @@ def _is_plain(flat: NDArray[np.float32]) -> bool:
     return bool((1 - strength[:, 0] / np.maximum(strength.sum(axis=1), 1e-9) < _PLAIN).all())
 
 
-def _threshold(splits: Sequence[_Split], flat: NDArray[np.float32]) -> float | None:
-    pairs = np.concatenate([split.good for split in splits]) if splits else np.empty((0, 2, 1), np.int64)
+def usual_threshold(pairs: NDArray[np.int64], flat: NDArray[np.float32]) -> float | None:
+    """How near twins have to be, of what is usual between good samples and their goldens, int64 [n, 2, L]; None where
+    none of these can be compared."""
     sample, golden = part_vectors(flat, pairs[:, 0]), part_vectors(flat, pairs[:, 1])
     told = sample.any(axis=1) & golden.any(axis=1)
     if not told.any():

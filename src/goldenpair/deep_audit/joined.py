@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from goldenpair.data.audit import UNLABELLED
 from goldenpair.data.boards import TYPE_COLUMNS, boards_of
 from goldenpair.data.goldens import evenly
-from goldenpair.data.table import PASS, Layout, PairTable, PartPictures, part_pictures
+from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, PartPictures, part_pictures
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -20,8 +21,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 class Joined:
     """N rows of some splits, each sample beside each golden once.
 
-    `pairs` has absolute paths, and PASS where nobody has said what a part is. `row` is int64 [N], the row in `tables`
-    of `split`; `labelled` bool [N]; `board` and `kind` are names.
+    `pairs` has absolute paths, and PASS where nobody has said what a part is. `row` is int64 [N], the row in the table
+    of its `split` among `tables`, which have no other rows; `labelled` bool [N]; `board` and `kind` are names.
     """
 
     tables: Mapping[str, PairTable]
@@ -50,51 +51,71 @@ class Joined:
         cells = self.tables[self.split[row]].cells
         return cells[column][int(self.row[row])] if column in cells else ""
 
+    def line(self, row: int) -> int:
+        """Of the split's file."""
+        return self.tables[self.split[row]].line(int(self.row[row]))
+
+    def place(self, row: int) -> str:
+        """A row's golden in words."""
+        return "/".join(filter(None, (self.cell(row, "golden_path"), self.cell(row, "object_name"))))
+
+    def rows_of(self, split: str, board: str) -> int:
+        return sum(pair == (split, board) for pair in zip(self.split, self.board, strict=True))
+
     def describe(self, row: int) -> str:
         return f"{self.split[row]}, {self.tables[self.split[row]].describe(int(self.row[row]))}"
 
 
-def join(tables: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
+def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
     """The rows of these tables; of good parts and such without a label only so many, evenly spread, that there are
-    `most` pictures. A row that is in an earlier table, as those of infer_dataset often are, counts once."""
-    split: list[str] = []
-    row: list[int] = []
-    cells: dict[str, list[str]] = {name: [] for name in ("input_path", "golden_path", "object_name", "label")}
-    boards: list[str] = []
-    kinds: list[str] = []
-    source = "no boards are known"
-    seen: set[tuple[str, str, str]] = set()
-    for name, table in tables.items():
+    about `most` pictures. A row that is in an earlier table, as those of infer_dataset often are, counts once."""
+    keys: dict[tuple[str, str, str], tuple[str, int]] = {}
+    for name, table in given.items():
         root = os.path.abspath(table.images_dir)
-        own, source = boards_of(table.cells)
-        own_kinds = _kinds(table)
-        labels = table.cells["label"] if name != UNLABELLED and "label" in table.cells else [""] * len(table)
-        paths = {column: [os.path.join(root, one) for one in table.cells[column]] for column in list(cells)[:2]}
-        for place, part in enumerate(table.cells["object_name"]):
-            key = (paths["input_path"][place], paths["golden_path"][place], part)
-            if key in seen:
-                continue
-            seen.add(key)
-            split.append(name)
-            row.append(place)
-            for column, cell in zip(cells, (*key, labels[place]), strict=True):
-                cells[column].append(cell)
-            boards.append(own[place] if own else "")
-            kinds.append(own_kinds[place])
-    label = cells["label"]
-    keep = _kept(np.array([one in ("", PASS) for one in label], np.bool_), most // max(1, 2 * len(layout.suffixes)))
+        samples, goldens = ([os.path.join(root, one) for one in table.cells[column]] for column in PATH_COLUMNS[:2])
+        for row, key in enumerate(zip(samples, goldens, table.cells["object_name"], strict=True)):
+            keys.setdefault(key, (name, row))
+    labels = {name: _labels(name, table) for name, table in given.items()}
+    label = [labels[name][row] for name, row in keys.values()]
+    good = np.array([one in ("", PASS) for one in label], np.bool_)
+    keep = _kept(good, most // (2 * len(layout.suffixes))).tolist()
+    places, names = list(keys.values()), list(keys)
+    rows: dict[str, list[int]] = {name: [] for name in given}
+    split, row = [], []
+    for place in keep:
+        name, old = places[place]
+        split.append(name)
+        row.append(len(rows[name]))
+        rows[name].append(old)
+    tables = {name: _some(table, rows[name]) for name, table in given.items()}
+    boards = {name: boards_of(table.cells) for name, table in tables.items()}
+    kinds = {name: _kinds(table) for name, table in tables.items()}
+    cells = {column: [names[place][i] for place in keep] for i, column in enumerate(PATH_COLUMNS)}
+    cells["label"] = [label[place] or PASS for place in keep]
+    pairs = PairTable("all splits", Path(os.path.abspath(os.curdir)), cells)
+    return Joined(
+        tables=tables,
+        pairs=pairs,
+        parts=part_pictures(pairs, layout),
+        split=split,
+        row=np.array(row, np.int64),
+        labelled=np.array([bool(label[place].strip()) for place in keep], np.bool_),
+        board=[(boards[name][0] or [""] * (i + 1))[i] for name, i in zip(split, row, strict=True)],
+        board_source=next((source for _, source in boards.values()), ""),
+        kind=[kinds[name][i] for name, i in zip(split, row, strict=True)],
+        left_out=len(names) - len(keep),
+    )
 
-    def of(values: Sequence[str]) -> list[str]:
-        return [values[place] for place in keep.tolist()]
 
-    labelled = np.array([bool(one.strip()) for one in label], np.bool_)[keep]
-    chosen = {column: of(values) for column, values in cells.items()}
-    chosen["label"] = [one or PASS for one in chosen["label"]]
-    pairs = PairTable("all splits", next(iter(tables.values())).images_dir, chosen)
-    left_out = len(row) - len(keep)
-    parts = part_pictures(pairs, layout)
-    rows = np.array(row, np.int64)[keep]
-    return Joined(tables, pairs, parts, of(split), rows, labelled, of(boards), source, of(kinds), left_out)
+def _labels(name: str, table: PairTable) -> Sequence[str]:
+    """ "" where nobody has said what a part is."""
+    return table.cells["label"] if name != UNLABELLED and "label" in table.cells else [""] * len(table)
+
+
+def _some(table: PairTable, rows: Sequence[int]) -> PairTable:
+    cells = {column: [values[row] for row in rows] for column, values in table.cells.items()}
+    folder = Path(os.path.abspath(table.images_dir))
+    return PairTable(table.source, folder, cells, [table.line(row) for row in rows])
 
 
 def _kept(good: NDArray[np.bool_], most: int) -> NDArray[np.int64]:

@@ -59,9 +59,7 @@ def measure(joined: Joined, progress: Progress | None = None) -> Measured:
     order = np.argsort(parts.golden_id, kind="stable")
     starts = np.flatnonzero(np.diff(parts.golden_id[order], prepend=-1))
     groups = [
-        group[start : start + _ROWS]
-        for group in np.split(order, starts[1:])
-        for start in range(0, len(group), _ROWS)
+        group[start : start + _ROWS] for group in np.split(order, starts[1:]) for start in range(0, len(group), _ROWS)
     ]
     threads, done = Threads(_WORKERS), 0
     for start in range(0, len(groups), _STEP):

@@ -53,9 +53,7 @@ class SuspectLabels:
     found: int
 
 
-def suspect_labels(
-    table: ScoredTable, usual: tuple[float, float] | None = None, most: int = MOST
-) -> SuspectLabels:
+def suspect_labels(table: ScoredTable, usual: tuple[float, float] | None = None, most: int = MOST) -> SuspectLabels:
     """Measured parts that are probably labelled wrongly.
 
     A good part is suspected if its score reaches at least half of the defects' and at most 1 % of the other good parts
