@@ -134,7 +134,7 @@ def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, 
     return _Split(name, rows, samples, first // golden.shape[1], goldens, pairs)
 
 
-def _is_plain(flat: NDArray[np.float32]) -> bool:
+def is_plain(flat: NDArray[np.float32]) -> bool:
     """Whether normalised pictures, float32 [L, SIDE * SIDE], show hardly more than one straight edge each; such ones
     are alike by chance."""
     strength = np.linalg.svd(flat.reshape(-1, SIDE, SIDE), compute_uv=False) ** 2
@@ -207,7 +207,7 @@ def near_twins(
         least = distance[np.arange(len(pictures)), nearest]
         fifth = np.partition(distance, _NEIGHBOURS - 1, axis=1)[:, _NEIGHBOURS - 1]
         for i in np.flatnonzero((least < threshold) & (least < _ALONE * fifth)).tolist():
-            if not _is_plain(flat[pictures[i]]):
+            if not is_plain(flat[pictures[i]]):
                 yield start + i, int(nearest[i]), float(least[i])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.data.audit import UNLABELLED
-from goldenpair.data.duplicates import Duplicates, duplicates, near_twins, usual_threshold
+from goldenpair.data.duplicates import Duplicates, duplicates, is_plain, near_twins, usual_threshold
 from goldenpair.data.table import Layout
 from goldenpair.data.thumbnails import Album
 from goldenpair.deep_audit.goldens import Golden
@@ -26,7 +26,9 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
     """
     names = joined.pairs.cells["object_name"]
     groups: dict[tuple[str, ...], list[Golden]] = defaultdict(list)
-    for one in goldens:
+    flat = album.small.normalised()
+    busy = [one for one in goldens if _telling(flat[list(one.numbers)])]
+    for one in busy:
         groups[tuple(album.small.digest[number] for number in one.numbers)].append(one)
     found, known = [], set()
     for group in groups.values():
@@ -38,10 +40,9 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
             if names[one.row] != names[best.row]:
                 why = f"the same files as the golden of {joined.place(best.row)}"
                 found.append(Suspicion("golden_duplicate", one.row, why, 0.0, CERTAIN, best.row))
-    flat = album.small.normalised()
     pairs = _good_pairs(joined, measured)
     threshold = usual_threshold(pairs, flat)
-    rest = [one for one in goldens if one.numbers not in known]
+    rest = [one for one in busy if one.numbers not in known]
     if threshold is None or not rest:
         return found
     numbers = np.array([one.numbers for one in rest], np.int64)
@@ -57,6 +58,11 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
             sure = threshold / max(distance, 1e-3)
             found.append(Suspicion("golden_near_duplicate", rest[place].row, why, distance, sure, rest[like].row))
     return found
+
+
+def _telling(flat: NDArray[np.float32]) -> bool:
+    """Whether a part, float32 [L, ...] of normalised thumbnails, shows enough not to be like another one by chance."""
+    return bool(flat.any(axis=1).all()) and not is_plain(flat)
 
 
 def _distance(golden: Golden, measured: Measured) -> float:
@@ -102,6 +108,7 @@ def shared(joined: Joined, layout: Layout, album: Album) -> list[Suspicion]:
     keys = zip(joined.split, joined.row.tolist(), strict=True)
     place = {key: number for number, key in enumerate(keys)}
     found = _two_labels(joined, album.small.digest) + _boards(joined, both)
+    flat = album.small.normalised()
     for what, twins, why in (
         ("sample_in_two_splits", both.same, "the same files as"),
         ("sample_nearly_in_two_splits", both.near, "distance {:.3f} from"),
@@ -109,7 +116,7 @@ def shared(joined: Joined, layout: Layout, album: Album) -> list[Suspicion]:
     ):
         for twin in twins:
             row, other = place.get((twin.split, twin.row)), place.get((twin.other_split, twin.other_row))
-            if row is not None and other is not None:
+            if row is not None and other is not None and _telling(flat[joined.parts.sample[row]]):
                 sure = (both.threshold or 0) / twin.distance if twin.distance else CERTAIN
                 told = f"{why.format(twin.distance)} {joined.describe(other)}"
                 found.append(Suspicion(what, row, told, twin.distance, sure, other))

@@ -68,7 +68,7 @@ def odd_looks(
     found = []
     for place, golden in enumerate(goldens):
         one = (
-            _flat(golden, measured, lights)
+            _flat(joined, golden, measured, lights)
             or _same_lights(golden, lights, digests)
             or _swapped(golden, measured, lights)
             or _misframed(golden, measured)
@@ -85,16 +85,21 @@ def _named(lights: Sequence[str], places: Iterable[int]) -> str:
 
 
 def _under(lights: Sequence[str], place: int) -> str:
-    return f"under {lights[place]}" if lights else ""
+    return f"under {lights[place]}"
 
 
-def _flat(golden: Golden, measured: Measured, lights: Sequence[str]) -> Suspicion | None:
-    contrast = measured.looks[list(golden.numbers), STATISTICS.index("contrast")]
-    light = int(contrast.argmin())
-    if contrast[light] >= _FLAT:
+def _flat(joined: Joined, golden: Golden, measured: Measured, lights: Sequence[str]) -> Suspicion | None:
+    contrast = measured.looks[:, STATISTICS.index("contrast")]
+    if not len(golden.good):
+        return None  # it may be a plain place, with a defect on it
+    own = contrast[list(golden.numbers)]
+    usual = np.median(contrast[joined.parts.sample[golden.good]], axis=0)
+    light = int(np.where(usual > 2 * _FLAT, own, np.inf).argmin())
+    if own[light] >= _FLAT or usual[light] <= 2 * _FLAT:
         return None
-    why = f"varies by {contrast[light]:.1f} grey levels {_under(lights, light)}".strip()
-    return Suspicion("golden_flat", golden.row, why, float(contrast[light]), CERTAIN)
+    where = f" {_under(lights, light)}" if lights else ""
+    why = f"varies by {own[light]:.1f} grey levels{where}, its good samples by {usual[light]:.1f}"
+    return Suspicion("golden_flat", golden.row, why, float(own[light]), float(usual[light] / (2 * _FLAT)))
 
 
 def _same_lights(golden: Golden, lights: Sequence[str], digests: Sequence[str]) -> Suspicion | None:
@@ -174,25 +179,22 @@ class _Strays:
         the sample is nearer to those: of a pair that differs somebody has to say which of the two is odd."""
         value = _logarithms(measured.looks)
         golden = np.array([value[list(one.numbers)] for one in goldens])
-        samples = [value[joined.parts.sample[one.good]] for one in goldens]
+        # a defect changes a small part of the crop: where there are no good samples, it tells as much
+        judges = [one.good if len(one.good) else one.rows[measured.read[one.rows]] for one in goldens]
+        samples = [value[joined.parts.sample[rows]] for rows in judges]
         own = np.array([np.median(one, axis=0) if len(one) else g for one, g in zip(samples, golden, strict=True)])
         many = np.array([len(one.good) >= OWN for one in goldens])
         names = joined.pairs.cells["object_name"]
         usual = _of_kind([[column[one.row] for one in goldens] for column in (joined.kind, names)], golden)
-        by_kind = np.where(np.abs(golden - usual) > np.abs(own - usual), golden - usual, 0)
-        nobody = np.array([not len(one.good) for one in goldens])
-        by_kind = np.where(nobody[:, None, None], golden - usual, by_kind)
-        # by its sample too, or it is only a golden of another make
-        nearer = np.where(np.abs(golden - own) < np.abs(by_kind), golden - own, by_kind)
-        stray = np.where(many[:, None, None], golden - own, np.where(nobody[:, None, None], by_kind, nearer))
-        z = np.zeros_like(stray)
-        residues = [one - np.median(one, axis=0) for one in samples if len(one) >= OWN]
+        residues = [one - np.median(one, axis=0) for one, is_many in zip(samples, many, strict=True) if is_many]
         spread = _spread(np.concatenate(residues)) if residues else np.zeros(golden.shape[1:])
-        for of, own_spread in ((many, spread), (~many, np.zeros_like(spread))):
-            if of.sum() >= FEWEST or (of.any() and own_spread.any()):
-                middle = np.median(stray[of], axis=0) if of.sum() >= FEWEST else 0
-                wide = np.maximum(_spread(stray[of]), own_spread) if of.sum() >= FEWEST else own_spread
-                z[of] = (stray[of] - middle) / np.maximum(wide, _LEAST)
+        stray, z = golden - own, np.zeros_like(golden)
+        z[many] = _deviations(stray[many], spread)
+        few = ~many
+        by_kind = golden[few] - usual[few]
+        nearer = np.abs(by_kind) > np.abs(own[few] - usual[few])
+        z[few] = np.where(nearer, _smaller(_deviations(stray[few]), _deviations(by_kind)), 0)
+        stray[few] = _smaller(stray[few], by_kind)
         told = [f"its {len(one.good)} good samples" if len(one.good) >= OWN else "its kind" for one in goldens]
         return cls(stray, z, told)
 
@@ -218,6 +220,23 @@ class _Strays:
                 Suspicion(what, golden.row, why, times, float(min(far[worst] / least, deviations[worst] / FAR)))
             )
         return max(found, key=lambda one: one.sure, default=None)
+
+
+def _deviations(values: NDArray[np.float64], spread: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """From their middle in robust standard deviations, those of `spread` where that is more; zeros where there are too
+    few values to know either."""
+    if len(values) >= FEWEST:
+        wide = _spread(values) if spread is None else np.maximum(_spread(values), spread)
+        return np.asarray((values - np.median(values, axis=0)) / np.maximum(wide, _LEAST))
+    if spread is None or not spread.any():
+        return np.zeros_like(values)
+    return np.asarray(values / np.maximum(spread, _LEAST))
+
+
+def _smaller(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The smaller of two deviations where they go the same way, else none."""
+    found: NDArray[np.float64] = np.sign(one) * np.minimum(np.abs(one), np.abs(other))
+    return np.where(np.sign(one) == np.sign(other), found, 0)
 
 
 _LEAST = 0.02  # of a logarithm: pictures that agree to 2 % agree as well as can be told

@@ -69,7 +69,7 @@ class Joined:
 def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
     """The rows of these tables; of good parts and such without a label only so many, evenly spread, that there are
     about `most` pictures. A row that is in an earlier table, as those of infer_dataset often are, counts once."""
-    keys: dict[tuple[str, str, str], tuple[str, int]] = {}
+    keys: dict[tuple[str, ...], tuple[str, int]] = {}
     for name, table in given.items():
         root = os.path.abspath(table.images_dir)
         samples, goldens = ([os.path.join(root, one) for one in table.cells[column]] for column in PATH_COLUMNS[:2])
@@ -81,11 +81,11 @@ def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
     keep = _kept(good, most // (2 * len(layout.suffixes))).tolist()
     places, names = list(keys.values()), list(keys)
     rows: dict[str, list[int]] = {name: [] for name in given}
-    split, row = [], []
-    for place in keep:
+    split = [places[place][0] for place in keep]
+    new = np.empty(len(keep), np.int64)
+    for i, place in enumerate(keep):
         name, old = places[place]
-        split.append(name)
-        row.append(len(rows[name]))
+        new[i] = len(rows[name])
         rows[name].append(old)
     tables = {name: _some(table, rows[name]) for name, table in given.items()}
     boards = {name: boards_of(table.cells) for name, table in tables.items()}
@@ -98,11 +98,11 @@ def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
         pairs=pairs,
         parts=part_pictures(pairs, layout),
         split=split,
-        row=np.array(row, np.int64),
+        row=new,
         labelled=np.array([bool(label[place].strip()) for place in keep], np.bool_),
-        board=[(boards[name][0] or [""] * (i + 1))[i] for name, i in zip(split, row, strict=True)],
+        board=[(boards[name][0] or [""] * (i + 1))[i] for name, i in zip(split, new.tolist(), strict=True)],
         board_source=next((source for _, source in boards.values()), ""),
-        kind=[kinds[name][i] for name, i in zip(split, row, strict=True)],
+        kind=[kinds[name][i] for name, i in zip(split, new.tolist(), strict=True)],
         left_out=len(names) - len(keep),
     )
 

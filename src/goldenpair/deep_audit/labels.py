@@ -70,8 +70,8 @@ def doubted_labels(
 def _said(auroc: float, interval: Interval | None, defects: int, boards: int, parts: int) -> str:
     between = f", 95 % interval {interval.low:.3f} to {interval.high:.3f}" if interval else ""
     said = (
-        f"Labels: differences of sample and golden tell {defects:,} defects of {boards:,} boards from {parts - defects:,} "
-        f"good parts with an AUROC of {auroc:.3f} (cross-validated by board{between})."
+        f"Labels: differences of sample and golden tell {defects:,} defects of {boards:,} boards from "
+        f"{parts - defects:,} good parts with an AUROC of {auroc:.3f} (cross-validated by board{between})."
     )
     if defects < FEW:
         said += f" So few defects teach little: of those unlike the other {defects - 1} nothing is known."
@@ -133,5 +133,5 @@ def _suspicion(one: SuspectLabel, row: int, usual: tuple[float, float]) -> Suspi
         why = f"probability of a defect {one.score:.2f}, that of known defects {usual[1]:.2f} on average"
         return Suspicion("label_pass_doubted", row, why, one.score, sure)
     sure = (1 - one.score) / max(1 - usual[0], 1e-3)
-    why = f"{one.label}, with a probability of a defect of {one.score:.2f}; that of good parts is {usual[0]:.2f} on average"
+    why = f"{one.label}; probability of a defect {one.score:.2f}, that of good parts {usual[0]:.2f} on average"
     return Suspicion("label_defect_doubted", row, why, one.score, sure)

@@ -13,7 +13,7 @@ _HALF = SIDE // 2
 REACH = 12
 """How far a golden is moved to look for its sample, in pixels of _HALF: 19 % of the crop."""
 _NEAR = 4  # so far it is moved before it is compared: what lies further off is a difference, not registration
-# Along a straight edge all moves fit alike, and the shorter one counts: a pixel further has to fit by a twentieth better.
+# Along a straight edge all moves fit alike, and the shorter one counts: a pixel more has to fit by a twentieth better.
 _PER_PIXEL, _FINE = 0.05, 0.01
 _STEPS = ((-1, 0), (0, -1), (0, 1), (1, 0))
 _BLOCK = 8
@@ -68,10 +68,10 @@ class Part:
 def look(pixels: Pixels) -> Part:
     """Of uint8 [L, 3, SIDE, SIDE]."""
     wide = pixels.astype(np.float32)
-    fine = (wide[:, 0] + wide[:, 1] + wide[:, 2]) / 3
+    fine: Floats = np.asarray((wide[:, 0] + wide[:, 1] + wide[:, 2]) / 3, np.float32)
     rows = wide[:, :, ::2] + wide[:, :, 1::2]
-    colour = (rows[..., ::2] + rows[..., 1::2]) / 4
-    grey = (colour[:, 0] + colour[:, 1] + colour[:, 2]) / 3
+    colour: Floats = np.asarray((rows[..., ::2] + rows[..., 1::2]) / 4, np.float32)
+    grey: Floats = np.asarray((colour[:, 0] + colour[:, 1] + colour[:, 2]) / 3, np.float32)
     contrast = fine.std(axis=(1, 2))
     inner = fine[:, 1:-1, 1:-1]
     bend = 4 * inner - fine[:, :-2, 1:-1] - fine[:, 2:, 1:-1] - fine[:, 1:-1, :-2] - fine[:, 1:-1, 2:]
@@ -221,5 +221,4 @@ def _structure(values: Floats, others: Floats) -> Floats:
     spread_a, spread_b = _blocks(values**2) - a**2, _blocks(others**2) - b**2
     both = _blocks(values * others) - a * b
     steady = (0.03 * 255) ** 2
-    found: Floats = (2 * both + steady) / (spread_a + spread_b + steady)
-    return found
+    return np.asarray((2 * both + steady) / (spread_a + spread_b + steady), np.float32)

@@ -108,8 +108,8 @@ class OddGolden:
 
 @dataclass(frozen=True)
 class OddGoldens:
-    """The first `most`, the oddest first; how many there are, each content once; of how many pictures of goldens, and how
-    many of these had too few siblings to be judged or could not be read."""
+    """The first `most`, the oddest first; how many there are, each content once; of how many pictures of goldens, and
+    how many of these had too few siblings to be judged or could not be read."""
 
     listed: tuple[OddGolden, ...]
     found: int

@@ -86,7 +86,8 @@ def deep_html(found: DeepAudit, lights: Sequence[str]) -> str:
         Section("limits", "What such an audit cannot tell", _LIMITS),
     ]
     joined = found.joined
-    title = f"Golden and label audit: {', '.join(Path(table.source).name for table in joined.tables.values())}"
+    files = dict.fromkeys(Path(table.source).name for table in joined.tables.values())
+    title = f"Golden and label audit: {', '.join(files)}"
     subtitle = f"{len(joined):,} pairs and {found.goldens:,} goldens were looked at, without a trained model."
     return render(Page(title, subtitle, None, "", (), (), sections))
 
@@ -102,7 +103,7 @@ _LIMITS = (
 
 def _looked_at(found: DeepAudit) -> Grid:
     joined = found.joined
-    facts = [(name, f"{len(table):,} rows of {table.source}") for name, table in joined.tables.items()]
+    facts = [(name, f"{len(table):,} rows of {table.source}") for name, table in joined.tables.items() if len(table)]
     auroc = found.labels.auroc
     facts.append(("AUROC of the check of labels", "none" if auroc is None else f"{auroc:.3f}"))
     facts.append(("boards by", joined.board_source))
