@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 from goldenpair.data.table import Layout, PairTable, read_table
 
 SIZE = 96
-LIGHTS = ("LowAngleLight", "SolderLight", "WhiteLight")
-SPLITS = {"train_dataset": range(0, 6), "validation_dataset": range(6, 8), "test_dataset": range(8, 10)}
+LIGHTS = ("SolderLight", "WhiteLight")
+SPLITS = ("train_dataset", "validation_dataset", "test_dataset")
 
 
 def part(name: str, light: str, rng: np.random.Generator) -> np.ndarray:
@@ -31,22 +31,26 @@ def part(name: str, light: str, rng: np.random.Generator) -> np.ndarray:
 
 
 class DeepSet:
-    """Ten boards of these parts, all compared with the same goldens. Everything may be changed before `write`."""
+    """Boards of these parts, all compared with the same goldens. Everything may be changed before `write`.
 
-    def __init__(self, folder: Path, names: int = 12, seed: int = 0, lights: tuple[str, ...] = LIGHTS):
+    The last board is for tests, the one before for validation, the others are for training.
+    """
+
+    def __init__(self, folder: Path, boards: int = 6, names: int = 12, lights: tuple[str, ...] = LIGHTS):
         self.folder, self.lights = folder, lights
         self.names = [f"{letter}{number}" for number in range(1, names // 3 + 1) for letter in "RCU"]
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
+        self.boards = range(boards)
         self.golden = {(name, light): part(name, light, rng) for name in self.names for light in lights}
         self.sample = {
             (board, name, light): part(name, light, rng)
-            for board in range(10)
+            for board in self.boards
             for name in self.names
             for light in lights
         }
-        self.label = {(board, name): "PASS" for board in range(10) for name in self.names}
-        self.split = {board: split for split, boards in SPLITS.items() for board in boards}
-        self.board = {board: f"board_{board}" for board in range(10)}
+        self.label = {(board, name): "PASS" for board in self.boards for name in self.names}
+        self.split = {board: SPLITS[max(0, board - boards + 3)] for board in self.boards}
+        self.board = {board: f"board_{board}" for board in self.boards}
 
     def change(self, name: str, how) -> None:
         """Of a golden all lights."""
@@ -62,7 +66,9 @@ class DeepSet:
     def spoil_some(self, count: int = 24, seed: int = 5) -> list[tuple[int, str]]:
         """Defects that are labelled so, evenly over the boards."""
         rng = np.random.default_rng(seed)
-        chosen = [(i % 10, self.names[place]) for i, place in enumerate(rng.integers(0, len(self.names), count))]
+        chosen = [
+            (i % len(self.boards), self.names[place]) for i, place in enumerate(rng.integers(0, len(self.names), count))
+        ]
         for board, name in set(chosen):
             self.spoil(board, name)
             self.label[board, name] = "MISSING"

@@ -34,7 +34,7 @@ class Thumbnails:
 
         Flat pictures are zeros, which are like nothing.
         """
-        flat = self.grey.reshape(len(self.grey), -1)
+        flat = self.grey.reshape(len(self.grey), SIDE * SIDE)
         flat = flat - flat.mean(axis=1, keepdims=True)
         length = np.linalg.norm(flat, axis=1, keepdims=True)
         found: NDArray[np.float32] = np.where(length > _FLAT * SIDE, flat / np.maximum(length, 1), 0).astype(np.float32)

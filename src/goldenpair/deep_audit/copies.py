@@ -89,7 +89,7 @@ def better_fits(joined: Joined, layout: Layout, goldens: Sequence[Golden], album
                 f"{joined.place(one.other_row)}: distance {one.other_distance:.2f}, from this one {one.distance:.2f}"
             )
             times = one.distance / max(one.other_distance, 1e-3)
-            found.append(Suspicion("golden_of_another", one.row, why, one.other_distance, times / 2, one.other_row))
+            found.append(Suspicion("golden_of_another", golden.row, why, one.other_distance, times / 2, one.other_row))
             continue
         for one in leaving:
             why = (
@@ -114,12 +114,15 @@ def shared(joined: Joined, layout: Layout, album: Album) -> list[Suspicion]:
         ("sample_nearly_in_two_splits", both.near, "distance {:.3f} from"),
         ("sample_is_golden", both.golden_samples, "the same files as the golden of"),
     ):
+        told = set()
         for twin in twins:
             row, other = place.get((twin.split, twin.row)), place.get((twin.other_split, twin.other_row))
-            if row is not None and other is not None and _telling(flat[joined.parts.sample[row]]):
-                sure = (both.threshold or 0) / twin.distance if twin.distance else CERTAIN
-                told = f"{why.format(twin.distance)} {joined.describe(other)}"
-                found.append(Suspicion(what, row, told, twin.distance, sure, other))
+            if row is None or other is None or row in told or not _telling(flat[joined.parts.sample[row]]):
+                continue
+            told.add(row)  # a golden that rows of all splits share is one
+            sure = (both.threshold or 0) / twin.distance if twin.distance else CERTAIN
+            said = f"{why.format(twin.distance)} {joined.describe(other)}"
+            found.append(Suspicion(what, row, said, twin.distance, sure, other))
     return found
 
 

@@ -142,13 +142,14 @@ def odd_goldens(
     """
     pictures = _pictures(table, layout)
     small = read([one.path for one in pictures], progress)
+    flat = small.normalised() * SIDE  # standard deviation 1
     copies = Counter(digest for one, digest in zip(pictures, small.digest, strict=True) if one.is_golden)
     found = []
     judged = set()
     for places in _siblings(pictures, small):
         judged |= {(pictures[place].name, pictures[place].light) for place in places.tolist()}
         goldens = [place for place in places.tolist() if pictures[place].is_golden]
-        odd = [one for one in _odd_of(small, places) if pictures[one[0]].is_golden]
+        odd = [one for one in _odd_of(small, flat, places) if pictures[one[0]].is_golden]
         times = Counter(pictures[place].name for place in goldens)
         odd_times = Counter(pictures[place].name for place, _, _ in odd)
         for place, z, reasons in odd:
@@ -200,11 +201,13 @@ def _siblings(pictures: Sequence[_Picture], small: Thumbnails) -> list[NDArray[n
     return [np.array(list(places.values()), np.int64) for places in kinds if len(places) >= FEWEST]
 
 
-def _odd_of(small: Thumbnails, places: NDArray[np.int64]) -> Iterator[tuple[int, float, tuple[str, ...]]]:
+def _odd_of(
+    small: Thumbnails, normalised: NDArray[np.float32], places: NDArray[np.int64]
+) -> Iterator[tuple[int, float, tuple[str, ...]]]:
     """Of the pictures at these places the place, the z and the reasons of each odd one."""
     grey = small.grey[places]
     bright, contrast = grey.mean(axis=(1, 2)), grey.std(axis=(1, 2))
-    flat = small.normalised()[places] * SIDE  # standard deviation 1
+    flat = normalised[places]
     usual = np.median(flat, axis=0)
     distance = np.sqrt(((flat - usual) ** 2).mean(axis=1))
     far = np.where(distance > _UNLIKE, robust_z(distance), 0)
