@@ -211,5 +211,31 @@ def test_what_cannot_be_read_is_told(tmp_path):
     assert result.notes[-1].startswith("2 pictures could not be read")
 
 
+def test_goldens_none_of_which_can_be_read(tmp_path):
+    made = DeepSet(tmp_path, boards=3, names=3)
+    tables = made.write()
+    for path in (tmp_path / "golden").iterdir():
+        path.write_bytes(b"nothing")
+    result = deep_audit(tables, made.layout)
+    assert told(result) == [] and result.goldens == 0
+    assert result.notes[-1].startswith("6 pictures could not be read")
+
+
+def test_of_a_single_pair_nobody_knows_which_is_wrong_but_for_its_kind(tmp_path):
+    """Each board has goldens of its own; the other 35 of that letter say that it is the golden."""
+    made = DeepSet(tmp_path, lights=("WhiteLight",))
+    tables = made.write()
+    for table in tables.values():
+        table.cells["golden_path"] = [f"golden_{path}" for path in table.cells["input_path"]]
+    for board, name, light in made.sample:
+        dark = 0.5 if (board, name) in ((0, "C2"), (1, "R1")) else 1.0
+        made._save(f"golden_b{board}/{name}_{light}.png", dark * made.golden[name, light])
+    made._save("b1/R1_WhiteLight.png", 0.5 * made.sample[1, "R1", "WhiteLight"])  # both are dark, and so the place is
+    result = deep_audit(tables, made.layout)
+    dark = [one for one in result.found if one.what == "golden_dark"]
+    assert [result.joined.describe(one.row) for one in dark] == ["train_dataset, line 6: C2 in b0"]
+    assert "that of its kind" in dark[0].why
+
+
 def test_every_kind_has_words_and_an_action():
     assert all(kind.said and kind.action and kind.chapter in ("goldens", "labels", "splits") for kind in KINDS.values())

@@ -63,6 +63,8 @@ def odd_looks(
 
     `digests` are those of all pictures' contents.
     """
+    if not goldens:
+        return []
     strays = _Strays.of(joined, measured, goldens)
     unlike = _unlike(goldens, measured)
     found = []
@@ -179,9 +181,8 @@ class _Strays:
         the sample is nearer to those: of a pair that differs somebody has to say which of the two is odd."""
         value = _logarithms(measured.looks)
         golden = np.array([value[list(one.numbers)] for one in goldens])
-        # a defect changes a small part of the crop: where there are no good samples, it tells as much
-        judges = [one.good if len(one.good) else one.rows[measured.read[one.rows]] for one in goldens]
-        samples = [value[joined.parts.sample[rows]] for rows in judges]
+        # without a good sample own is the golden itself, which strays from nothing: a defect on a bare place changes all
+        samples = [value[joined.parts.sample[one.good]] for one in goldens]
         own = np.array([np.median(one, axis=0) if len(one) else g for one, g in zip(samples, golden, strict=True)])
         many = np.array([len(one.good) >= OWN for one in goldens])
         names = joined.pairs.cells["object_name"]
