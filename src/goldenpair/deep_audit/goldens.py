@@ -181,7 +181,7 @@ class _Strays:
         the sample is nearer to those: of a pair that differs somebody has to say which of the two is odd."""
         value = _logarithms(measured.looks)
         golden = np.array([value[list(one.numbers)] for one in goldens])
-        # without a good sample own is the golden itself, which strays from nothing: a defect on a bare place changes all
+        # without a good sample own is the golden itself, which strays from nothing: a defect may change all
         samples = [value[joined.parts.sample[one.good]] for one in goldens]
         own = np.array([np.median(one, axis=0) if len(one) else g for one, g in zip(samples, golden, strict=True)])
         many = np.array([len(one.good) >= OWN for one in goldens])
