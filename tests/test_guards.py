@@ -29,8 +29,9 @@ LAYERS = [
     {"tasks"},
     {"trained", "checkpoint", "resume", "callbacks", "running", "training", "evaluation", "backbones"}
     | {"explain", "robustness", "deployment", "deepstream", "onnx_writing", "exporting"},
-    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing"} | {"converting"},
-    {"actions", "commands", "policy_command"},
+    {"inspection", "report", "reporting", "overlays", "maps", "heatmaps", "importing", "listing", "converting"}
+    | {"deep_audit"},
+    {"actions", "auditing", "commands", "policy_command"},
     {"closed_pipes", "cli", "demo"},
     {"__main__"},
 ]

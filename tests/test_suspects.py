@@ -56,6 +56,16 @@ def test_a_useless_model_does_not_cry_wolf():
     assert len(found.listed) == MOST
 
 
+def test_probabilities_are_compared_with_means():
+    """Defects have 0.9, 0.8 and 0.1, 0.6 on average; a good part at 0.7 reaches less than half of them, but that."""
+    score = [0.05] * 100 + [0.7, 0.9, 0.8, 0.1]
+    table = scored(score, [False] * 101 + [True] * 3)
+    assert [one.row for one in suspect_labels(table, (0.06, 0.6)).listed] == [100]
+    assert [one.row for one in suspect_labels(table, (0.11, 0.6)).listed] == [100, 103]
+    assert suspect_labels(table, (0.11, 0.6), most=1).found == 2
+    assert len(suspect_labels(table, (0.11, 0.6), most=1).listed) == 1
+
+
 def test_the_deepest_come_first():
     score, bad = apart()
     score[0], score[1] = 8.0, 20.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
+from goldenpair.data.thumbnails import SIDE, Album, Thumbnails, distances, part_vectors, thumbnails
 
 
 def saved(tmp_path, name, pixels):
@@ -81,3 +81,18 @@ def test_distances_are_those_of_the_vectors():
     wanted = np.linalg.norm(vectors[0] - vectors[1])
     assert distances(vectors @ vectors.T)[0, 1] == pytest.approx(wanted, abs=1e-5)
     assert (distances(np.array([1.0, 1.0000001, 0.0, -1.0], np.float32)) == np.sqrt([0, 0, 2, 4]).astype("f4")).all()
+
+
+def test_an_album_gives_what_was_read_once(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    paths = [str(tmp_path / f"{i}.png") for i in range(4)]
+    for path in paths[:3]:
+        Image.fromarray(rng.integers(1, 255, (40, 40, 3), np.uint8)).save(path)
+    whole = thumbnails(paths)
+    album = Album.of(paths)
+    monkeypatch.setattr("goldenpair.data.thumbnails.read", lambda path: pytest.fail(f"{path} is read again"))
+    assert album(paths) is album.small
+    some = album([paths[3], paths[1]])
+    assert (some.grey == whole.grey[[3, 1]]).all()
+    assert some.digest == [whole.digest[3], whole.digest[1]] and some.errors == {0: whole.errors[3]}
+    assert album([]).normalised().shape == (0, 1024)

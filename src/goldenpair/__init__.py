@@ -28,7 +28,7 @@ _HOMES = {
     "RunError": "errors",
     "TrainResult": "actions",
     "Verdict": "inspection",
-    "audit": "actions",
+    "audit": "auditing",
     "dataset_convert": "converting.action",
     "default_spec": "specs.load",
     "evaluate": "actions",
@@ -71,12 +71,12 @@ if TYPE_CHECKING:
         ExportResult,
         InferenceResult,
         TrainResult,
-        audit,
         evaluate,
         export,
         inference,
         train,
     )
+    from goldenpair.auditing import audit
     from goldenpair.converting.action import dataset_convert
     from goldenpair.converting.outcome import ConvertResult
     from goldenpair.data.faults import AuditReport

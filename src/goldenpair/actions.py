@@ -1,4 +1,4 @@
-"""The verbs: a spec in, a result out. The command line and Python call the same ones.
+"""The verbs but audit: a spec in, a result out. The command line and Python call the same ones.
 
 What imports torch is imported by the verb that needs it, so `--help`, or a message about a mistake in a spec,
 does not wait for it.
@@ -16,23 +16,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from goldenpair import __version__
+from goldenpair.auditing import write_audit
 from goldenpair.converting.action import dataset_convert as dataset_convert
 from goldenpair.data.audit import audit as audit_splits
-from goldenpair.data.faults import AuditReport, Fault
 from goldenpair.data.table import Layout, PairTable
 from goldenpair.errors import RunError, SpecError, no_room, unwritable
-from goldenpair.localising import localised
 from goldenpair.progress import progress_bar
 from goldenpair.quality.figures import Figures
 from goldenpair.quality.policy import VERDICTS, Policy
 from goldenpair.quality.targets import Findings
-from goldenpair.run import Run, plain_results, whole_file, write_text
+from goldenpair.run import Run, whole_file, write_text
 from goldenpair.specs.backbones import misfit_of_torchvision
 from goldenpair.specs.common import NetworkSpec
-from goldenpair.specs.segment import ListedPairs
-from goldenpair.storage.fetching import Storage
-from goldenpair.storage.uris import without_secrets
 
 if TYPE_CHECKING:
     from goldenpair.data.pairs import PairSet
@@ -44,12 +39,6 @@ if TYPE_CHECKING:
     from goldenpair.reporting.judged import VerdictCount
 
 log = logging.getLogger(__name__)
-_ACTION_OF = {
-    "train_dataset": "train",
-    "validation_dataset": "train",
-    "test_dataset": "evaluate",
-    "infer_dataset": "inference",
-}
 
 
 @dataclass(frozen=True)
@@ -235,33 +224,6 @@ def export(spec: NetworkSpec) -> ExportResult:
         return ExportResult(file, note)
 
 
-def audit(spec: NetworkSpec, spec_path: str | Path | None = None) -> AuditReport:
-    """Check the tables of all splits that the spec names, what lies between them, and the spec's own misfits.
-
-    Writes `audit.json`, which names `spec_path`, to the audit folder of `results_dir`, if the spec has one. Faults
-    are told, not raised: see `AuditReport.fatal`. Raises SpecError if the spec names no table, DataError if the
-    folder cannot be written to.
-    """
-    names = [name for name in _ACTION_OF if getattr(spec.pairs, name).given]
-    if not names and isinstance(spec.pairs, ListedPairs):
-        raise SpecError("the spec", [f"{spec.pairs_path}.root_dir: audit needs it"])
-    if not names:
-        raise SpecError("the spec", [f"dataset: no split has a csv_path; give one to {', '.join(_ACTION_OF)}"])
-    misfits = tuple(dict.fromkeys(line for name in names for line in spec.problems(_ACTION_OF[name])))
-    with plain_results(spec.results_dir, "audit") as folder, Storage(spec.storage.limits) as storage:
-        pairs = localised(spec, "audit", storage, {}).pairs
-        with progress_bar("Checking tables and pictures") as progress:
-            splits = {name: getattr(pairs, name) for name in names}
-            _, report = audit_splits(splits, Layout.of(pairs), progress)
-        if misfits:
-            fault = Fault("spec", "spec_misfit", "options that do not fit together", len(misfits), misfits)
-            report = replace(report, faults=(fault, *report.faults))
-        if folder:
-            _write_audit(folder / "audit.json", report, spec_path)
-            log.info("Wrote %s", folder / "audit.json")
-    return report
-
-
 def _check(spec: NetworkSpec, action: str) -> None:
     # tens of millions of weights and their gradients: huge pages save a quarter of a step (Linux; ignored elsewhere)
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -281,17 +243,11 @@ def _load_tables(run: Run, *splits: str) -> dict[str, PairTable]:
     pairs = run.spec.pairs
     with progress_bar("Checking tables and pictures") as progress:
         tables, report = audit_splits({split: getattr(pairs, split) for split in splits}, Layout.of(pairs), progress)
-    _write_audit(run.folder / "audit.json", report, run.folder / "experiment.yaml")
+    write_audit(run.folder / "audit.json", report, run.folder / "experiment.yaml")
     report.refuse()
     if report.faults:
         log.warning("the data can be used, but:\n%s", report)
     return tables
-
-
-def _write_audit(path: Path, report: AuditReport, spec_path: str | Path | None) -> None:
-    source = without_secrets(str(spec_path)) if spec_path else None
-    told = {"goldenpair": __version__, "spec": source, **report.as_dict()}
-    write_text(path, json.dumps(told, indent=1, ensure_ascii=False))
 
 
 def _say_synthetic(train: PairTable, spec: NetworkSpec) -> None:

@@ -181,7 +181,7 @@ def _audit(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.specs.load import load_spec
 
     spec = load_spec(given.network, given.spec, given.overrides)
-    report = import_module("goldenpair.actions").audit(spec, given.spec)
+    report = import_module("goldenpair.auditing").audit(spec, given.spec, given.deep)
     report.show(console)
     if report.fatal:
         kinds = sum(fault.fatal for fault in report.faults)
@@ -299,6 +299,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("audit", help="check the tables and pictures of a spec")
     command.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"default: {NETWORKS[0]}")
     _spec(command, required=True)
+    command.add_argument("--deep", action="store_true", help="look at every golden and label too; writes a page")
     _finish(command, _audit)
     for name, what in (("spec", "print a commented spec to start from"), ("schema", "print the JSON schema of a spec")):
         command = commands.add_parser(name, help=what)

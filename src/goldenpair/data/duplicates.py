@@ -3,7 +3,7 @@
 The audit finds rows of two splits that lead to the same file; this looks into the files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldenpair.data.boards import boards_of
 from goldenpair.data.table import Layout, PairTable, PartPictures, part_pictures
-from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
+from goldenpair.data.thumbnails import SIDE, Reader, Thumbnails, distances, part_vectors, thumbnails
 from goldenpair.progress import Progress
 
 MOST = 20
@@ -37,7 +37,7 @@ class Twin:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What splits have in common, by what is in their files. Lists hold the first MOST, counts are of all."""
+    """What splits have in common, by what is in their files. Lists hold the first `most`, counts are of all."""
 
     parts: int
     """Different samples that were looked at."""
@@ -70,7 +70,13 @@ class _Split:
     """int64 [any number, 2, L]: good samples and what they are compared with."""
 
 
-def duplicates(tables: Mapping[str, PairTable], layout: Layout, progress: Progress | None = None) -> Duplicates:
+def duplicates(
+    tables: Mapping[str, PairTable],
+    layout: Layout,
+    progress: Progress | None = None,
+    read: Reader = thumbnails,
+    most: int = MOST,
+) -> Duplicates:
     """Compare the samples of each two of these splits, which are given in the order train, validation, test.
 
     Component crops look alike by nature, so near means: the thumbnails (without brightness, all lights together) are
@@ -81,9 +87,10 @@ def duplicates(tables: Mapping[str, PairTable], layout: Layout, progress: Progre
     """
     numbers: dict[str, int] = {}
     splits = [_split(name, table, part_pictures(table, layout), numbers) for name, table in tables.items()]
-    small = thumbnails(list(numbers), progress)
+    small = read(list(numbers), progress)
     flat = small.normalised()
-    threshold = _threshold(splits, flat)
+    good = [split.good for split in splits]
+    threshold = usual_threshold(np.concatenate(good), flat) if good else None
     same: list[Twin] = []
     near: list[Twin] = []
     for first, second in combinations(splits, 2):
@@ -102,12 +109,12 @@ def duplicates(tables: Mapping[str, PairTable], layout: Layout, progress: Progre
     return Duplicates(
         parts=sum(len(split.rows) for split in splits),
         unreadable=len(small.errors),
-        same=tuple(same[:MOST]),
+        same=tuple(same[:most]),
         same_count=len(same),
-        near=tuple(near[:MOST]),
+        near=tuple(near[:most]),
         near_count=len(near),
         threshold=threshold,
-        golden_samples=tuple(golden_samples[:MOST]),
+        golden_samples=tuple(golden_samples[:most]),
         golden_samples_count=len(golden_samples),
         boards=boards,
         board_source=source,
@@ -127,15 +134,16 @@ def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, 
     return _Split(name, rows, samples, first // golden.shape[1], goldens, pairs)
 
 
-def _is_plain(flat: NDArray[np.float32]) -> bool:
+def is_plain(flat: NDArray[np.float32]) -> bool:
     """Whether normalised pictures, float32 [L, SIDE * SIDE], show hardly more than one straight edge each; such ones
     are alike by chance."""
     strength = np.linalg.svd(flat.reshape(-1, SIDE, SIDE), compute_uv=False) ** 2
     return bool((1 - strength[:, 0] / np.maximum(strength.sum(axis=1), 1e-9) < _PLAIN).all())
 
 
-def _threshold(splits: Sequence[_Split], flat: NDArray[np.float32]) -> float | None:
-    pairs = np.concatenate([split.good for split in splits]) if splits else np.empty((0, 2, 1), np.int64)
+def usual_threshold(pairs: NDArray[np.int64], flat: NDArray[np.float32]) -> float | None:
+    """How near twins have to be, of what is usual between good samples and their goldens, int64 [n, 2, L]; None where
+    none of these can be compared."""
     sample, golden = part_vectors(flat, pairs[:, 0]), part_vectors(flat, pairs[:, 1])
     told = sample.any(axis=1) & golden.any(axis=1)
     if not told.any():
@@ -166,22 +174,41 @@ def _same(
 
 
 def _near(split: _Split, other: _Split, known: set[int], flat: NDArray[np.float32], threshold: float) -> list[Twin]:
-    if len(other.rows) < _NEIGHBOURS:
-        return []
-    others = part_vectors(flat, other.samples)
     found = []
-    for start in range(0, len(split.rows), _CHUNK):
-        pictures = split.samples[start : start + _CHUNK]
-        distance = distances(part_vectors(flat, pictures) @ others.T)
+    for place, like, distance in near_twins(split.samples, other.samples, flat, threshold):
+        row = int(split.rows[place])
+        if row not in known and not np.array_equal(split.samples[place], other.samples[like]):
+            found.append(Twin(split.name, row, other.name, int(other.rows[like]), distance))
+    return found
+
+
+def near_twins(
+    parts: NDArray[np.int64],
+    others: NDArray[np.int64],
+    flat: NDArray[np.float32],
+    threshold: float,
+    excluded: Callable[[int, int], bool] | None = None,
+) -> Iterator[tuple[int, int, float]]:
+    """Places of parts, int64 [n, L], and of their twins among others, int64 [m, L], by the rule of `duplicates`.
+
+    `flat` are the normalised thumbnails; a twin that is `excluded` is as good as not there.
+    """
+    if len(others) < _NEIGHBOURS:
+        return
+    vectors = part_vectors(flat, others)
+    for start in range(0, len(parts), _CHUNK):
+        pictures = parts[start : start + _CHUNK]
+        distance = distances(part_vectors(flat, pictures) @ vectors.T)
+        if excluded:
+            for i, like in np.argwhere(distance < threshold).tolist():
+                if excluded(start + i, like):
+                    distance[i, like] = np.inf
         nearest = distance.argmin(axis=1)
         least = distance[np.arange(len(pictures)), nearest]
         fifth = np.partition(distance, _NEIGHBOURS - 1, axis=1)[:, _NEIGHBOURS - 1]
         for i in np.flatnonzero((least < threshold) & (least < _ALONE * fifth)).tolist():
-            row, like = int(split.rows[start + i]), int(nearest[i])
-            itself = np.array_equal(pictures[i], other.samples[like])
-            if row not in known and not itself and not _is_plain(flat[pictures[i]]):
-                found.append(Twin(split.name, row, other.name, int(other.rows[like]), float(least[i])))
-    return found
+            if not is_plain(flat[pictures[i]]):
+                yield start + i, int(nearest[i]), float(least[i])
 
 
 def _shared_boards(tables: Mapping[str, PairTable]) -> tuple[dict[str, list[str]], str]:

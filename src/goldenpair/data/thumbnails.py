@@ -1,7 +1,7 @@
 """Small grey pictures of many files, to compare each with each."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class Thumbnails:
 
         Flat pictures are zeros, which are like nothing.
         """
-        flat = self.grey.reshape(len(self.grey), -1)
+        flat = self.grey.reshape(len(self.grey), SIDE * SIDE)
         flat = flat - flat.mean(axis=1, keepdims=True)
         length = np.linalg.norm(flat, axis=1, keepdims=True)
         found: NDArray[np.float32] = np.where(length > _FLAT * SIDE, flat / np.maximum(length, 1), 0).astype(np.float32)
@@ -63,6 +63,31 @@ def thumbnails(paths: Sequence[str], progress: Progress | None = None) -> Thumbn
         if progress:
             progress(min(start + _STEP, len(paths)), len(paths))
     return Thumbnails(grey, digest, errors)
+
+
+Reader = Callable[[Sequence[str], Progress | None], Thumbnails]
+"""What gives the thumbnails of these paths: `thumbnails`, or an `Album` of some that are read already."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """Thumbnails that several questions are asked of; `place` is that of each path."""
+
+    place: Mapping[str, int]
+    small: Thumbnails
+
+    @classmethod
+    def of(cls, paths: Sequence[str], progress: Progress | None = None) -> "Album":
+        """Read these pictures."""
+        return cls({path: number for number, path in enumerate(paths)}, thumbnails(paths, progress))
+
+    def __call__(self, paths: Sequence[str], progress: Progress | None = None) -> Thumbnails:
+        """Those of some of its paths."""
+        numbers = [self.place[path] for path in paths]
+        if numbers == list(range(len(self.small.digest))):
+            return self.small
+        errors = {i: self.small.errors[number] for i, number in enumerate(numbers) if number in self.small.errors}
+        return Thumbnails(self.small.grey[numbers], [self.small.digest[number] for number in numbers], errors)
 
 
 def part_vectors(normalised: NDArray[np.float32], pictures: NDArray[np.int64]) -> NDArray[np.float32]:

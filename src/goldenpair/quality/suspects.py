@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldenpair.data.goldens import evenly
 from goldenpair.data.table import Layout, PairTable, part_pictures
-from goldenpair.data.thumbnails import SIDE, Thumbnails, distances, part_vectors, thumbnails
+from goldenpair.data.thumbnails import SIDE, Reader, Thumbnails, distances, part_vectors, thumbnails
 from goldenpair.progress import Progress
 from goldenpair.quality.scored import ScoredTable
 
@@ -24,7 +24,7 @@ SAMPLES = 50
 """Good samples of one name that its goldens are compared with at most."""
 MOST_COMPARED = 20_000
 """Rows whose pictures a report compares with each other at most: about ten seconds of two cores."""
-_FAR = 3.5  # robust standard deviations from the siblings, the usual limit of outliers (Iglewicz and Hoaglin 1993)
+FAR = 3.5  # robust standard deviations from the siblings, the usual limit of outliers (Iglewicz and Hoaglin 1993)
 _UNLIKE = 0.5  # distance of thumbnails of deviation 1, below which even the farthest are alike to the eye
 _LEAST_SPREAD = 0.1  # of their distances' median: siblings that are all but equal make no difference odd
 _HALF = 0.5
@@ -47,27 +47,29 @@ class SuspectLabel:
 
 @dataclass(frozen=True)
 class SuspectLabels:
-    """The first MOST, the deepest first, and how many there are."""
+    """The first `most`, the deepest first, and how many there are."""
 
     listed: tuple[SuspectLabel, ...]
     found: int
 
 
-def suspect_labels(table: ScoredTable) -> SuspectLabels:
+def suspect_labels(table: ScoredTable, usual: tuple[float, float] | None = None, most: int = MOST) -> SuspectLabels:
     """Measured parts that are probably labelled wrongly.
 
     A good part is suspected if its score reaches at least half of the defects' and at most 1 % of the other good parts
     reach it; a defect if at least half of the good parts reach its score and at most 5 % of the other defects do not
-    exceed it. It is a hint to look, not a proof: a model's own mistakes look the same.
+    exceed it. Where scores are probabilities `usual`, the means of good parts and of defects, may take the place of
+    the halves: it is what confident learning (Northcutt 2021) compares with. It is a hint to look, not a proof: a
+    model's own mistakes look the same.
     """
     rows = np.flatnonzero(table.measured)
     score, bad = table.score[rows], table.is_defect[rows]
     found = [
-        *_deep(table, rows[~bad], score[~bad], score[bad], _RARE_GOOD),
-        *_deep(table, rows[bad], -score[bad], -score[~bad], _RARE_DEFECT),
+        *_deep(table, rows[~bad], score[~bad], score[bad], _RARE_GOOD, usual and usual[1]),
+        *_deep(table, rows[bad], -score[bad], -score[~bad], _RARE_DEFECT, usual and -usual[0]),
     ]
     found.sort(key=lambda one: (-one.beyond, one.own, one.row))
-    return SuspectLabels(tuple(found[:MOST]), len(found))
+    return SuspectLabels(tuple(found[:most]), len(found))
 
 
 def _deep(
@@ -76,6 +78,7 @@ def _deep(
     score: NDArray[np.float32],
     others: NDArray[np.float32],
     rare: float,
+    usual: float | None,
 ) -> Iterator[SuspectLabel]:
     """Of parts whose class has low scores, those with high ones."""
     if len(rows) < 2 or not len(others):
@@ -83,7 +86,8 @@ def _deep(
     beyond = np.searchsorted(np.sort(others), score, "right") / len(others)
     as_far = len(score) - np.searchsorted(np.sort(score), score, "left") - 1
     own = as_far / (len(score) - 1)
-    for i in np.flatnonzero((beyond >= _DEEP) & (own <= rare)).tolist():
+    deep = beyond >= _DEEP if usual is None else score >= usual
+    for i in np.flatnonzero(deep & (own <= rare)).tolist():
         row = int(rows[i])
         yield SuspectLabel(row, table.label[row], float(table.score[row]), float(beyond[i]), float(own[i]))
 
@@ -104,8 +108,8 @@ class OddGolden:
 
 @dataclass(frozen=True)
 class OddGoldens:
-    """The first MOST, the oddest first; how many there are, each content once; of how many pictures of goldens, and how
-    many of these had too few siblings to be judged or could not be read."""
+    """The first `most`, the oddest first; how many there are, each content once; of how many pictures of goldens, and
+    how many of these had too few siblings to be judged or could not be read."""
 
     listed: tuple[OddGolden, ...]
     found: int
@@ -122,7 +126,13 @@ class _Picture:
     name: str
 
 
-def odd_goldens(table: PairTable, layout: Layout, progress: Progress | None = None) -> OddGoldens:
+def odd_goldens(
+    table: PairTable,
+    layout: Layout,
+    progress: Progress | None = None,
+    read: Reader = thumbnails,
+    most: int = MOST,
+) -> OddGoldens:
     """Goldens that are dark, pale, misframed or otherwise far from their siblings, judged light by light.
 
     Siblings are other goldens and good samples of the same object_name, and where these are fewer than FEWEST, those
@@ -131,14 +141,15 @@ def odd_goldens(table: PairTable, layout: Layout, progress: Progress | None = No
     golden that most other goldens of its object_name resemble in being odd.
     """
     pictures = _pictures(table, layout)
-    small = thumbnails([one.path for one in pictures], progress)
+    small = read([one.path for one in pictures], progress)
+    flat = small.normalised() * SIDE  # standard deviation 1
     copies = Counter(digest for one, digest in zip(pictures, small.digest, strict=True) if one.is_golden)
     found = []
     judged = set()
     for places in _siblings(pictures, small):
         judged |= {(pictures[place].name, pictures[place].light) for place in places.tolist()}
         goldens = [place for place in places.tolist() if pictures[place].is_golden]
-        odd = [one for one in _odd_of(small, places) if pictures[one[0]].is_golden]
+        odd = [one for one in _odd_of(small, flat, places) if pictures[one[0]].is_golden]
         times = Counter(pictures[place].name for place in goldens)
         odd_times = Counter(pictures[place].name for place, _, _ in odd)
         for place, z, reasons in odd:
@@ -151,7 +162,7 @@ def odd_goldens(table: PairTable, layout: Layout, progress: Progress | None = No
     not_judged = sum(
         place in small.errors or (pictures[place].name, pictures[place].light) not in judged for place in every
     )
-    return OddGoldens(tuple(found[:MOST]), len(found), len(every), not_judged)
+    return OddGoldens(tuple(found[:most]), len(found), len(every), not_judged)
 
 
 def _pictures(table: PairTable, layout: Layout) -> list[_Picture]:
@@ -190,28 +201,30 @@ def _siblings(pictures: Sequence[_Picture], small: Thumbnails) -> list[NDArray[n
     return [np.array(list(places.values()), np.int64) for places in kinds if len(places) >= FEWEST]
 
 
-def _odd_of(small: Thumbnails, places: NDArray[np.int64]) -> Iterator[tuple[int, float, tuple[str, ...]]]:
+def _odd_of(
+    small: Thumbnails, normalised: NDArray[np.float32], places: NDArray[np.int64]
+) -> Iterator[tuple[int, float, tuple[str, ...]]]:
     """Of the pictures at these places the place, the z and the reasons of each odd one."""
     grey = small.grey[places]
     bright, contrast = grey.mean(axis=(1, 2)), grey.std(axis=(1, 2))
-    flat = small.normalised()[places] * SIDE  # standard deviation 1
+    flat = normalised[places]
     usual = np.median(flat, axis=0)
     distance = np.sqrt(((flat - usual) ** 2).mean(axis=1))
-    far = np.where(distance > _UNLIKE, _robust_z(distance), 0)
-    dark = np.where(bright < _HALF * np.median(bright), -_robust_z(bright), 0)
-    pale = np.where(contrast < _HALF * np.median(contrast), -_robust_z(contrast), 0)
-    for i in np.flatnonzero((far > _FAR) | (dark > _FAR) | (pale > _FAR)).tolist():
+    far = np.where(distance > _UNLIKE, robust_z(distance), 0)
+    dark = np.where(bright < _HALF * np.median(bright), -robust_z(bright), 0)
+    pale = np.where(contrast < _HALF * np.median(contrast), -robust_z(contrast), 0)
+    for i in np.flatnonzero((far > FAR) | (dark > FAR) | (pale > FAR)).tolist():
         reasons = []
-        if dark[i] > _FAR:
+        if dark[i] > FAR:
             reasons.append(f"dark: mean {bright[i]:.0f}, siblings {np.median(bright):.0f}")
-        if pale[i] > _FAR:
+        if pale[i] > FAR:
             reasons.append(f"low contrast: {contrast[i]:.0f} grey levels, siblings {np.median(contrast):.0f}")
-        if far[i] > _FAR:
+        if far[i] > FAR:
             reasons.append(_shifted(flat[i], usual, distance[i]) or "unlike its siblings")
         yield int(places[i]), float(max(far[i], dark[i], pale[i])), tuple(reasons)
 
 
-def _robust_z(values: NDArray[np.floating]) -> NDArray[np.float64]:
+def robust_z(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Distance from the median in standard deviations, as the median absolute deviation tells them."""
     middle = np.median(values)
     spread = 1.4826 * np.median(np.abs(values - middle))
@@ -249,14 +262,20 @@ class BetterGolden:
 
 @dataclass(frozen=True)
 class BetterGoldens:
-    """The first MOST, those with the largest gain first; how many there are, of how many good samples."""
+    """The first `most`, those with the largest gain first; how many there are, of how many good samples."""
 
     listed: tuple[BetterGolden, ...]
     found: int
     samples: int
 
 
-def better_goldens(table: PairTable, layout: Layout, progress: Progress | None = None) -> BetterGoldens:
+def better_goldens(
+    table: PairTable,
+    layout: Layout,
+    progress: Progress | None = None,
+    read: Reader = thumbnails,
+    most: int = MOST,
+) -> BetterGoldens:
     """Good samples that are unlike their golden and at most half as far from another one of the table.
 
     Goldens may be swapped, or there is a second make of the part. Of several goldens of a sample the first counts;
@@ -268,7 +287,7 @@ def better_goldens(table: PairTable, layout: Layout, progress: Progress | None =
     )
     place = np.zeros(len(parts.paths), np.int64)
     place[used] = np.arange(len(used))
-    flat = thumbnails([parts.paths[picture] for picture in used.tolist()], progress).normalised()
+    flat = read([parts.paths[picture] for picture in used.tolist()], progress).normalised()
     golden_of_row = place[parts.chosen[parts.golden_id, 0]]
     ids, first = np.unique(parts.golden_id, return_index=True)
     goldens = part_vectors(flat, golden_of_row[first])
@@ -285,4 +304,4 @@ def better_goldens(table: PairTable, layout: Layout, progress: Progress | None =
             other = int(first[nearest[i]])
             found.append(BetterGolden(int(rows[i]), float(own[i]), other, float(least[i])))
     found.sort(key=lambda one: one.other_distance - one.distance)
-    return BetterGoldens(tuple(found[:MOST]), len(found), len(good))
+    return BetterGoldens(tuple(found[:most]), len(found), len(good))

@@ -100,11 +100,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Page:
-    """`verdict` is that on all the targets together; `warnings` stand at the top."""
+    """`verdict` is that on all the targets together, None on a page that is about none; `warnings` stand at the top."""
 
     title: str
     subtitle: str
-    verdict: State
+    verdict: State | None
     verdict_said: str
     findings: Sequence[Finding]
     warnings: Sequence[str]
@@ -112,7 +112,7 @@ class Page:
 
     @property
     def sign(self) -> str:
-        return _SIGNS[self.verdict]
+        return _SIGNS[self.verdict] if self.verdict else ""
 
 
 def render(page: Page) -> str:
