@@ -77,7 +77,8 @@ SYNTHETIC = (
 NETWORKS = {
     "siamese": Network("optical_inspection", ()),
     "siamese-jitter": Network("optical_inspection", (), augment=True),
-    "siamese-synthetic": Network("optical_inspection", SYNTHETIC),
+    "siamese-64": Network("optical_inspection", (), side=64),
+    "siamese-64-synthetic": Network("optical_inspection", SYNTHETIC, side=64),
     "efficientnet-learnable": changenet("tf_efficientnet_lite0", *IMAGENET, *SMALL, side=128),
     "efficientnet-euclidean": changenet("tf_efficientnet_lite0", *IMAGENET, learnable=False, side=128),
     "mobilenetv4-learnable": changenet("mobilenetv4_conv_small", *SMALL, side=128),
