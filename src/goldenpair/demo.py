@@ -12,7 +12,7 @@ from goldenpair.metrics import short
 _CAPTURE = 0.97
 
 
-def run(out: Path, boards: int = 100, parts: int = 12, epochs: int = 10) -> None:
+def run(out: Path, boards: int = 100, parts: int = 12, epochs: int = 12) -> None:
     """Do it in the folder `out`, echoing each command as a user would type it.
 
     Raises DataError if the folder is not empty, RunError if a command fails.
@@ -22,8 +22,8 @@ def run(out: Path, boards: int = 100, parts: int = 12, epochs: int = 10) -> None
     began = perf_counter()
     data, results = out / "data", out / "results"
     # plain defects of few parts, so that a few minutes of training are enough to find most of them
-    board = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "64"]
-    look = ["--lights", "SolderLight,UniformLight", "--defect-rate", "0.35", "--min-severity", "0.8"]
+    board = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "48"]
+    look = ["--lights", "SolderLight,UniformLight", "--defect-rate", "0.35", "--min-severity", "0.9"]
     _do("simulate", str(data), *board, *look)
     spec = ["-e", str(data / "spec.yaml"), f"results_dir={results}"]
     _do(
