@@ -47,8 +47,8 @@ def run(out: Path, boards: int = 100, parts: int = 12, epochs: int = 12) -> None
     else:
         print("\nNot shown is the export to ONNX, which needs: pip install 'goldenpair[onnx]'")
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'}")
-    print(f"and {results / 'evaluate' / 'report.html'},")
-    print(f"then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
+    print(f"and {results / 'evaluate' / 'report.html'}: which kinds of defects cost the false calls?")
+    print(f"Then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
 
 
 def _do(*words: str) -> None:
