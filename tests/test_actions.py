@@ -49,6 +49,15 @@ def without_label(table, target, columns=("input_path", "golden_path", "object_n
     return target
 
 
+def near_pass(boards, target):
+    """A table of one good row whose label is written in small letters."""
+    good = next(row for row in rows_of(boards.train_csv) if row["label"] == "PASS")
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(good))
+        writer.writeheader()
+        writer.writerow({**good, "label": "pass"})
+
+
 def test_inference_keeps_the_table_and_adds_score_verdict_and_error(spec_of, boards):
     result = inference(spec_of("inference", "inference.cutoff=0.4"))
     given, written = rows_of(boards.test_csv), rows_of(result.csv_path)
@@ -213,7 +222,7 @@ def test_warnings_of_the_audit_are_logged_and_written_and_stop_nothing(spec_of, 
 
 def test_what_refuses_a_run_stands_in_its_folder(boards, tmp_path):
     bad = tmp_path / "bad.csv"
-    bad.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    near_pass(boards, bad)
     wish = [f"results_dir={tmp_path / 'r'}", f"dataset.train_dataset.csv_path={bad}"]
     with pytest.raises(DataError, match="nearly PASS"):
         train(load_spec("optical_inspection", boards.spec_path, wish, "train"))
@@ -223,7 +232,7 @@ def test_what_refuses_a_run_stands_in_its_folder(boards, tmp_path):
 
 def test_audit_tells_misfits_of_the_spec_and_faults_of_all_tables_at_once(boards, tmp_path):
     bad = tmp_path / "bad.csv"
-    bad.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    near_pass(boards, bad)
     wish = [
         f"results_dir={tmp_path / 'r'}",
         "dataset.num_input=3",

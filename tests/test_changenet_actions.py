@@ -213,12 +213,12 @@ def folders(boards, tmp_path_factory):
     good = [row for row in rows_of(boards.train_csv) if row["label"] == "PASS"]
     tables = {"train": boards.train_csv, "test": boards.test_csv}
     for i, name in enumerate(sorted({row["object_name"] for path in tables.values() for row in rows_of(path)})):
-        sources = ["golden", *(row["input_path"] for row in good if row["object_name"] == name)]
+        sources = ["golden/images/GP100TOP", *(row["input_path"] for row in good if row["object_name"] == name)]
         (images / "goldens" / name).mkdir(parents=True)
-        for source in sources[: 1 + i % 5]:
+        for number, source in enumerate(sources[: 1 + i % 5]):
             for light in ("SolderLight", "WhiteLight"):
                 found = images / source / f"{name}_{light}.jpg"
-                shutil.copy(found, images / "goldens" / name / f"of_{source}_{light}.jpg")
+                shutil.copy(found, images / "goldens" / name / f"of_{number}_{light}.jpg")
     for split, path in tables.items():
         rows = [{**row, "golden_path": f"goldens/{row['object_name']}"} for row in rows_of(path)]
         with (root / f"{split}.csv").open("w", newline="") as file:
@@ -284,7 +284,7 @@ def test_the_best_of_several_goldens_is_the_least_score_of_each_alone(
 def test_a_model_of_several_goldens_says_what_it_wants(trained, spec_of, folders, tmp_path):
     path = trained("euclidean")
     inspector = Inspector(path, spec_of("inference", tmp_path, "euclidean", *of_folders(folders)))
-    folder = folders / "images" / "goldens" / "C1"
+    folder = folders / "images" / "goldens" / "C1@1"
     sample = golden_files(folder)[0]
     wanted = "wants a list of 1 to 3 goldens, each a list of pictures, one for each of SolderLight, WhiteLight"
     for given, found in ((sample[0], "PosixPath is no list"), ([], "0 of them"), ([sample] * 4, "4 of them")):

@@ -490,7 +490,8 @@ def test_audit_of_a_healthy_set(boards, tmp_path, capsys):
 
 def test_audit_with_fatal_faults_prints_them_once_and_exits_with_2(boards, tmp_path, capsys):
     table = tmp_path / "bad.csv"
-    table.write_text("input_path,golden_path,label,object_name\nboard_001,golden,pass,R1\n")
+    header, *rows = boards.train_csv.read_text().replace(",PASS,", ",pass,").splitlines()
+    table.write_text("\n".join([header, next(row for row in rows if ",pass," in row)]) + "\n")
     words = [f"results_dir={tmp_path}", f"dataset.train_dataset.csv_path={table}", "dataset.num_input=3"]
     assert cli.main(["audit", "--network", OI, "-e", str(boards.spec_path), *words]) == 2
     said = capsys.readouterr()

@@ -12,7 +12,7 @@ from goldenpair.metrics import short
 _CAPTURE = 0.97
 
 
-def run(out: Path, boards: int = 160, parts: int = 12, epochs: int = 10) -> None:
+def run(out: Path, boards: int = 100, parts: int = 12, epochs: int = 12) -> None:
     """Do it in the folder `out`, echoing each command as a user would type it.
 
     Raises DataError if the folder is not empty, RunError if a command fails.
@@ -23,7 +23,7 @@ def run(out: Path, boards: int = 160, parts: int = 12, epochs: int = 10) -> None
     data, results = out / "data", out / "results"
     # plain defects of few parts, so that a few minutes of training are enough to find most of them
     board = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "48"]
-    look = ["--lights", "SolderLight,UniformLight", "--defect-rate", "0.35", "--min-severity", "0.8"]
+    look = ["--lights", "SolderLight,UniformLight", "--defect-rate", "0.35", "--min-severity", "0.9"]
     _do("simulate", str(data), *board, *look)
     spec = ["-e", str(data / "spec.yaml"), f"results_dir={results}"]
     _do(
@@ -47,8 +47,8 @@ def run(out: Path, boards: int = 160, parts: int = 12, epochs: int = 10) -> None
     else:
         print("\nNot shown is the export to ONNX, which needs: pip install 'goldenpair[onnx]'")
     print(f"\nDone in {perf_counter() - began:.0f} s. Look at {results / 'evaluate' / 'contact_sheet.png'}")
-    print(f"and {results / 'evaluate' / 'report.html'},")
-    print(f"then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
+    print(f"and {results / 'evaluate' / 'report.html'}: which kinds of defects cost the false calls?")
+    print(f"Then read {results / 'inference' / 'inference.csv'}; the spec is {data / 'spec.yaml'}.")
 
 
 def _do(*words: str) -> None:
