@@ -47,15 +47,15 @@ class SyntheticPairs:
 
         donors = self._donors(batch.row.numpy()[chosen], drawn)
 
-        def work(number: int) -> Defect | None:
-            place = int(chosen[number])
+        def work(count: int) -> Defect | None:
+            place = int(chosen[count])
             # of its own for each pair, so that it does not matter which thread makes it
             rng = np.random.default_rng([self.seed, epoch, rank, number, _STREAM, place + 1])
             sample, goldens = _as_images(batch.sample[place]), batch.golden[place]
             several = goldens if goldens.ndim == 5 else goldens[None]
             kinds = [self.wish.kinds[i] for i in rng.permutation(len(self.wish.kinds))]
             severity = (self.wish.min_severity, self.wish.max_severity)
-            return make_defect(sample, [_as_images(one) for one in several], kinds, severity, rng, donors[number])
+            return make_defect(sample, [_as_images(one) for one in several], kinds, severity, rng, donors[count])
 
         found = self.pairs.pictures.each(work, range(len(chosen)))
         sample, label = batch.sample.clone(), batch.label.clone()
