@@ -78,7 +78,7 @@ def told(found: Figures) -> str:
     lines = [f"| parts (defects) tested | 21,148 (37) | {found.parts:,} ({found.defects}) |"]
     lines.append(f"| AUROC | not told | {found.auroc or 0:.4f}{around(found.auroc_boards, 1, 4)} |")
     for at in found.at_capture:
-        if at.target in CARD:
+        if at.target in CARD and at.point:
             rate = at.point.false_calls
             inner = around(at.false_calls or rate.boards, 100, 2)
             share = "-" if rate.value is None else f"{100 * rate.value:.2f} %{inner}"
