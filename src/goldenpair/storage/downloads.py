@@ -93,9 +93,6 @@ def _blocks(store: Store, found: Found, part: Path, step: Step) -> None:
                 file.write(content)
             done += len(content)
             step(len(content))
-    with store.reached(found.name):
-        now = store.fs.info(found.path)
-    changed = str(now.get("ETag") or now.get("etag") or "")
-    if changed and found.version and changed != found.version and "ETag" in now:
+    if not store.is_still(found):
         part.unlink()
         raise DataError(f"{store.told}: it changed while it was fetched; try again")
