@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError, writing_to
 from goldenpair.progress import transfer_bar
-from goldenpair.storage.downloads import download
+from goldenpair.storage.downloads import PARTS, download
 from goldenpair.storage.folders import RESULTS, default_folder
 from goldenpair.storage.stores import Found, Store
 from goldenpair.storage.uris import is_web, last_name, without_secrets
@@ -120,6 +120,9 @@ class Mirror:
             if name in there and not os.path.lexists(self.folder / name):
                 download(self._store, there[name], self.folder / name, lambda _: None)
                 ledger.note(name, _state(self.folder / name), there[name].version)
+        with writing_to(self.folder):
+            for left in self.folder.rglob(PARTS):  # begun of versions that are there no more
+                left.unlink()
         ledger.write()
 
     def send(self) -> None:
