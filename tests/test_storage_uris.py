@@ -5,7 +5,16 @@ import os
 import pytest
 
 from goldenpair.errors import InputError
-from goldenpair.storage.uris import canonical, is_uri, joined, last_name, local_path, without_query, without_secrets
+from goldenpair.storage.uris import (
+    canonical,
+    is_uri,
+    joined,
+    last_name,
+    local_path,
+    without_query,
+    without_secrets,
+    without_signature,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +94,21 @@ SIGNED = "https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=AKIA%2F1&X-Amz-Date=
 def test_secrets_are_taken_out_of_texts(text, found):
     assert without_secrets(text) == found
     assert without_secrets(found) == found
+
+
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        (SIGNED, "https://b.s3.amazonaws.com/t.csv"),
+        (f"{SIGNED}&versionId=7", "https://b.s3.amazonaws.com/t.csv&versionId=7"),
+        ("https://h/t?Expires=9&Signature=x&Key-Pair-Id=k&id=1", "https://h/t&id=1"),
+        ("https://h/t?id=1&sv=2&se=3&sig=x", "https://h/t&id=1"),
+        ("https://h/t?id=1&sv=2&expires=3", "https://h/t&id=1&sv=2&expires=3"),  # nothing is signed
+        ("s3://b/what?sig=1.csv", "s3://b/what?sig=1.csv"),
+    ],
+)
+def test_links_to_one_file_are_one(uri, found):
+    assert without_signature(uri) == found
 
 
 def test_parts_of_names():

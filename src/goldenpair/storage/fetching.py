@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from goldenpair.errors import DataError, first_line, writing_to
+from goldenpair.errors import DataError, GoldenpairError, first_line, writing_to
 from goldenpair.progress import transfer_bar
 from goldenpair.storage.archives import is_archive, unpack
 from goldenpair.storage.downloads import download_all
@@ -19,7 +19,15 @@ from goldenpair.storage.folders import default_folder, link
 from goldenpair.storage.limits import Limits
 from goldenpair.storage.shelf import Shelf
 from goldenpair.storage.stores import Found, Store
-from goldenpair.storage.uris import canonical, is_uri, last_name, local_path, without_query, without_secrets
+from goldenpair.storage.uris import (
+    canonical,
+    is_uri,
+    last_name,
+    local_path,
+    without_query,
+    without_secrets,
+    without_signature,
+)
 
 log = logging.getLogger(__name__)
 _INDEX = "index.json"
@@ -91,7 +99,7 @@ class Storage:
 
     def folder_or_archive(self, place: str) -> str:
         """A folder; of an archive the one that it was unpacked to."""
-        return self.unpacked({"": self.file(place)}) if is_archive(_bare(place)) else self.folder(place)
+        return self.unpacked({"": self.file(place)}) if is_archive(without_query(place)) else self.folder(place)
 
     def unpacked(self, archives: Mapping[str, str]) -> str:
         """Archives (local paths) unpacked into folders of these names below one folder; a folder is copied there."""
@@ -100,11 +108,14 @@ class Storage:
         source = ", ".join(os.path.basename(path) for path in archives.values())
 
         def fill(folder: Path) -> None:
-            for left in folder.iterdir():  # by a killed process; what of it is whole, nobody knows
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            _empty(folder)  # of what a killed process has left nobody knows what is whole
             self._shelf.make_room(sum(os.path.getsize(path) for path in archives.values() if os.path.isfile(path)))
-            for name, path in archives.items():
-                self._unpack(Path(path), folder / name)
+            try:
+                for name, path in archives.items():
+                    self._unpack(Path(path), folder / name)
+            except GoldenpairError:
+                _empty(folder)
+                raise
 
         return str(self._shelf.entry(f"archive-{_hash(text)}", source, fill))
 
@@ -145,7 +156,7 @@ class Storage:
 
     def _fetched(self, kind: str, store: Store, files: Sequence[Found], which: str = "") -> Path:
         """The content of the entry that holds these files of a store in their present versions."""
-        start = f"{kind}-{_hash(f'{without_query(store.uri)} {which}')}"
+        start = f"{kind}-{_hash(f'{without_signature(store.uri)} {which}')}"
         weak = "" if all(one.version for one in files) else os.urandom(8).hex()  # then nothing tells of a change
         listing = json.dumps([weak, [(one.name, one.size, one.version) for one in files]])
 
@@ -189,6 +200,11 @@ class Storage:
                         _linked(str(source), str(target))
 
 
+def _empty(folder: Path) -> None:
+    for left in folder.iterdir():
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+
+
 def _versions(files: Sequence[Found]) -> dict[str, str]:
     return {one.name: one.version for one in files}
 
@@ -223,10 +239,6 @@ def _local(place: str) -> str | None:
         return place
     uri = canonical(place)
     return local_path(uri) if uri.startswith("file://") else None
-
-
-def _bare(place: str) -> str:
-    return without_query(place)
 
 
 def _hash(text: str) -> str:

@@ -27,6 +27,14 @@ _WITHIN_TEXT = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*)://((?:\S*@)?(?:[^\s"'<>`
 _HOST = re.compile(r"(\[.*\]|[^:]*)(:\d*)?")
 _HARMLESS = ("versionid", "generation")  # parameters that only tell versions of a file apart
 
+# parameters of presigned links, by the one that shows whose they are
+_SIGNING = {
+    "x-amz-signature": "x-amz-.*",
+    "x-goog-signature": "x-goog-.*",
+    "signature": "signature|expires|awsaccesskeyid|googleaccessid|key-pair-id|policy",
+    "sig": "sig|s[eprvt]|skoid|sktid|skt|ske|sks|skv|spr|sip",  # Azure
+}
+
 
 def is_uri(text: str | None) -> bool:
     """Whether a text names a file by a scheme, as in s3://bucket/key; `file://` is one too."""
@@ -80,6 +88,17 @@ def joined(uri: str, name: str) -> str:
 
 def without_query(uri: str) -> str:
     return uri.partition("?")[0] if is_web(uri) else uri
+
+
+def without_signature(uri: str) -> str:
+    """The same without what only says who may read it: two links to one file are one, but `?id=1` is not `?id=2`."""
+    path, _, query = uri.partition("?")
+    if not is_web(uri) or not query:
+        return uri
+    given = query.split("&")
+    names = {one.partition("=")[0].lower() for one in given}
+    signing = "|".join(those for mark, those in _SIGNING.items() if mark in names)
+    return "&".join([path, *(one for one in given if not re.fullmatch(signing, one.partition("=")[0].lower()))])
 
 
 def without_secrets(text: str) -> str:
