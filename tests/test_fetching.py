@@ -341,9 +341,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if self.path.startswith("/signed") and (self.command == "HEAD" or "sig=open-sesame" not in self.path):
             self.send_error(403)
             return None
-        path, mark, query = self.path.partition("?")
+        path, _, query = self.path.partition("?")
         if query.startswith("id="):  # a table of a program, which tells its time only
-            self.path = f"{path}.{query.split("&")[0][3:]}"
+            self.path = f"{path}.{query.split('&')[0][3:]}"
         self.path = self.path.replace("/signed/", "/").replace("/private/", "/")
         return super().send_head()
 
