@@ -8,6 +8,8 @@ import pytest
 
 from goldenpair.checkpoint import point_at
 from goldenpair.errors import DataError, InputError, RunError
+from goldenpair.run import Run
+from goldenpair.specs.load import load_spec
 from goldenpair.storage import downloads, kept
 from goldenpair.storage.mirror import Mirror
 
@@ -132,12 +134,20 @@ def test_a_run_that_was_killed_before_it_noted_what_it_sent(tmp_path, s3):
     assert kept.unsent(tmp_path) == []
 
 
-def test_what_cannot_be_removed_there_is_told(tmp_path, there, monkeypatch, caplog):
+def test_what_cannot_be_removed_there_is_told(tmp_path, there, monkeypatch):
     mirror = begun(tmp_path)
     monkeypatch.setattr(mirror._store.fs, "exists", lambda _: (_ for _ in ()).throw(ConnectionError("cut")))
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(DataError, match="memory://factory/runs/one/old.pth: it cannot be reached"):
         mirror.remove("old.pth")
-    assert "It could not be removed: memory://factory/runs/one/old.pth: it cannot be reached" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_removed_there_does_no_harm(tmp_path, there, monkeypatch, caplog):
+    monkeypatch.setenv("GOLDENPAIR_CACHE", str(tmp_path))
+    run = Run(load_spec("optical_inspection", {}, ["results_dir=memory://factory/runs"]), "train")
+    monkeypatch.setattr(Mirror, "remove", lambda *_: (_ for _ in ()).throw(DataError("old.pth: cut")))
+    with caplog.at_level(logging.WARNING):
+        run.discard(run.folder / "old.pth")
+    assert "It could not be removed: old.pth: cut" in caplog.text
 
 
 @pytest.mark.parametrize("newer", [b"B" * 3500, b"A" * 3500])

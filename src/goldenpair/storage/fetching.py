@@ -90,6 +90,18 @@ class Storage:
             raise DataError(f"{store.told}: there is no such folder, or nothing is in it; see to the name")
         return str(self._fetched("folder", store, files, ",".join(sorted(only or ()))))
 
+    def export(self, place: str, tables: Collection[str], pictures: str | None) -> str:
+        """Of a remote folder the files right in its folders `tables`; and empty files in place of all that is below
+        `pictures`, which tell what there is: a listing, not a download. An empty text is the folder itself."""
+        store = Store(place)
+        files = store.files()
+        wanted = [one for one in files if one.name.rpartition("/")[0] in tables]
+        start = None if pictures is None else pictures and f"{pictures}/"
+        shown = [one.name for one in files if start is not None and one.name.startswith(start) and one not in wanted]
+        if not wanted and not shown:
+            raise DataError(f"{store.told}: there is no such folder, or nothing of an export is in it; see to the name")
+        return str(self._fetched("export", store, wanted, f"{sorted(tables)} {pictures}", shown))
+
     def names(self, place: str) -> list[str]:
         """What a folder holds; nothing where it is no folder."""
         local = _local(place)
@@ -154,11 +166,13 @@ class Storage:
 
         return (self._shelf.entry(at, os.path.basename(path), fill) / "sha256").read_text(encoding="ascii")
 
-    def _fetched(self, kind: str, store: Store, files: Sequence[Found], which: str = "") -> Path:
-        """The content of the entry that holds these files of a store in their present versions."""
+    def _fetched(
+        self, kind: str, store: Store, files: Sequence[Found], which: str = "", shown: Sequence[str] = ()
+    ) -> Path:
+        """The content of the entry that holds these files of a store in their present versions, others empty."""
         start = f"{kind}-{_hash(f'{without_signature(store.uri)} {which}')}"
         weak = "" if all(one.version for one in files) else os.urandom(8).hex()  # then nothing tells of a change
-        listing = json.dumps([weak, [(one.name, one.size, one.version) for one in files]])
+        listing = json.dumps([weak, [(one.name, one.size, one.version) for one in files], *shown])
 
         def fill(folder: Path) -> None:
             self._take_over(start, files, folder)
@@ -166,6 +180,9 @@ class Storage:
             missing = [one for one in files if not (folder / one.name).is_file()]
             self._shelf.make_room(sum(one.size or 0 for one in missing))
             self._download(store, missing, folder)
+            for name in shown:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).touch()
 
         return self._shelf.entry(f"{start}-{_hash(listing)}", store.told, fill)
 

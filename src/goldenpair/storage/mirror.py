@@ -149,15 +149,12 @@ class Mirror:
                 ledger.write()
 
     def remove(self, name: str) -> None:
-        """Take a file away there, if it is; a failure is told, and does no harm."""
-        self._ledger.forget(name)
+        """Take a file away there, if it is; DataError if that is refused."""
         target = self._store.below(name)
-        try:
-            with self._store.reached(name):
-                if self._store.fs.exists(target):
-                    self._store.fs.rm_file(target)
-        except DataError as error:
-            log.warning("It could not be removed: %s", error)
+        with self._store.reached(name):
+            if self._store.fs.exists(target):
+                self._store.fs.rm_file(target)
+        self._ledger.forget(name)
 
     def _send(self, name: str) -> str:
         path, target = self.folder / name, self._store.below(name)
