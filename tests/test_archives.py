@@ -1,15 +1,17 @@
 """Archives, also of somebody who means harm."""
 
+import errno
 import gzip
 import io
 import os
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from goldenpair.errors import DataError
+from goldenpair.errors import DataError, RunError
 from goldenpair.storage import archives
 from goldenpair.storage.archives import harmless, is_archive, stem, unpack
 from goldenpair.storage.limits import Limits
@@ -218,6 +220,48 @@ def test_what_is_no_archive(tmp_path, name):
     (tmp_path / name).write_bytes(b"something else" * 100)
     with pytest.raises(DataError, match="damaged or cut off"):
         unpack(tmp_path / name, out(tmp_path), Limits())
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_a_zip_that_is_damaged_in_a_member(tmp_path, method):
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w", method) as file:
+        file.writestr("a/R1.png", os.urandom(5000))
+    content = bytearray(archive.read_bytes())
+    content[100:1000] = bytes(900)
+    archive.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"archive .*x\.zip: it is damaged or cut off in its member 'a/R1.png' \(.*again"
+    ):
+        unpack(archive, out(tmp_path), Limits())
+
+
+@pytest.mark.parametrize(
+    "members", [(("a", b"1"), ("a/b", b"2")), (("a/b", b"1"), ("a", b"2")), (("a", b"1"), ("a/", b""))]
+)
+def test_a_file_that_is_a_folder_too(tmp_path, members):
+    for archive in (tar(tmp_path / "x.tar", *members), zipped(tmp_path / "x.zip", *members)):
+        with pytest.raises(
+            DataError, match=rf"archive .*{archive.name}: 'a.*' stands in it twice, or as a file and as a"
+        ):
+            unpack(archive, tmp_path / f"out.{archive.suffix}", Limits())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x" * 300, "'x{300}' cannot be written here"), ("a/" * 1500 + "b", "'(a/){50}...' lies 1501 folders deep")],
+)
+def test_names_that_no_system_can_write(tmp_path, name, said):
+    with pytest.raises(DataError, match=rf"archive .*x\.tar: it.* its member {said}|x\.tar: its member {said}"):
+        unpack(tar(tmp_path / "x.tar", (name, b"1")), out(tmp_path), Limits())
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path, monkeypatch):
+    archive = zipped(tmp_path / "x.zip", ("a", b"1"))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(Path, "open", lambda self, mode: (_ for _ in ()).throw(full))
+    with pytest.raises(RunError, match=r"archive .*x\.zip: its member 'a': it cannot be written to \(No space left"):
+        unpack(archive, out(tmp_path), Limits())
 
 
 def test_a_zip_with_a_password(tmp_path):

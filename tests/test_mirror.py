@@ -8,7 +8,9 @@ import pytest
 
 from goldenpair.checkpoint import point_at
 from goldenpair.errors import DataError, InputError, RunError
-from goldenpair.storage import kept
+from goldenpair.run import Run
+from goldenpair.specs.load import load_spec
+from goldenpair.storage import downloads, kept
 from goldenpair.storage.mirror import Mirror
 
 PLACE = "memory://factory/runs/one"
@@ -132,12 +134,46 @@ def test_a_run_that_was_killed_before_it_noted_what_it_sent(tmp_path, s3):
     assert kept.unsent(tmp_path) == []
 
 
-def test_what_cannot_be_removed_there_is_told(tmp_path, there, monkeypatch, caplog):
+def test_what_cannot_be_removed_there_is_told(tmp_path, there, monkeypatch):
     mirror = begun(tmp_path)
     monkeypatch.setattr(mirror._store.fs, "exists", lambda _: (_ for _ in ()).throw(ConnectionError("cut")))
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(DataError, match="memory://factory/runs/one/old.pth: it cannot be reached"):
         mirror.remove("old.pth")
-    assert "It could not be removed: memory://factory/runs/one/old.pth: it cannot be reached" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_removed_there_does_no_harm(tmp_path, there, monkeypatch, caplog):
+    monkeypatch.setenv("GOLDENPAIR_CACHE", str(tmp_path))
+    run = Run(load_spec("optical_inspection", {}, ["results_dir=memory://factory/runs"]), "train")
+    monkeypatch.setattr(Mirror, "remove", lambda *_: (_ for _ in ()).throw(DataError("old.pth: cut")))
+    with caplog.at_level(logging.WARNING):
+        run.discard(run.folder / "old.pth")
+    assert "It could not be removed: old.pth: cut" in caplog.text
+
+
+@pytest.mark.parametrize("newer", [b"B" * 3500, b"A" * 3500])
+def test_a_fetch_that_was_killed_goes_on_in_the_same_version_only(tmp_path, s3, monkeypatch, newer):
+    monkeypatch.setattr(downloads, "_BLOCK", 1000)
+    s3.put_object(Bucket="factory", Key="run/latest.pth", Body=b"A" * 3500)
+    mirror = Mirror("s3://factory/run", tmp_path)
+    fs, asked = mirror._store.fs, []
+    real = fs.cat_file
+
+    def killed(path, start, end):
+        asked.append(start)
+        if start == 2000 and asked.count(2000) == 1:
+            raise KeyboardInterrupt
+        return real(path, start=start, end=end)
+
+    monkeypatch.setattr(fs, "cat_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mirror.begin(mirror.there(), ["latest.pth"])
+    mirror.send()
+    assert list(mirror.there()) == ["latest.pth"] and kept.unsent(tmp_path) == []  # half a file is no result
+    s3.put_object(Bucket="factory", Key="run/latest.pth", Body=newer)
+    mirror.begin(mirror.there(), ["latest.pth"])
+    assert (mirror.folder / "latest.pth").read_bytes() == newer
+    assert asked[3:] == ([2000, 3000] if newer[:1] == b"A" else [0, 1000, 2000, 3000])
+    assert {path.name for path in mirror.folder.iterdir()} == {"latest.pth", ".sent.json"}
 
 
 def test_the_web_takes_no_results(tmp_path):

@@ -11,10 +11,12 @@ import yaml
 from goldenpair import cli
 from goldenpair.actions import evaluate, export, inference, train
 from goldenpair.checkpoint import save
+from goldenpair.converting.action import dataset_convert
 from goldenpair.errors import DataError
 from goldenpair.specs.load import load_spec
 from goldenpair.storage.folders import RESULTS, default_folder
 from goldenpair.tasks import create_task
+from raw_export import Export
 
 OI = "optical_inspection"
 
@@ -212,3 +214,81 @@ def test_a_report_of_a_table_in_a_bucket(s3, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["report", "s3://factory/scores.csv", "--cutoff", "0.9"]) == 0
     assert (tmp_path / "scores_report" / "report.html").is_file()
+
+
+@pytest.fixture
+def factory(s3, tmp_path):
+    """The export of a factory in the bucket, with what nobody asked for beside it."""
+    export = Export(tmp_path / "factory")
+    export.write().draw()
+    for path in export.root.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "factory", f"export/{path.relative_to(export.root).as_posix()}")
+    for name in ("backup.tar", "train/old/B9.csv"):
+        s3.put_object(Bucket="factory", Key=f"export/{name}", Body=b"not asked for")
+    return export
+
+
+def convert(export, *more):
+    given = [one for one in export.overrides(*more) if not one.startswith("dataset_convert.root_dataset_dir")]
+    given = [one.replace(f"{export.root}/", "") for one in given]
+    words = {one.partition("=")[0]: one for one in given}
+    words.setdefault("dataset_convert.root_dataset_dir", "dataset_convert.root_dataset_dir=s3://factory/export")
+    words["dataset_convert.data_convert_output_dir"] = "dataset_convert.data_convert_output_dir=s3://factory/tables"
+    return dataset_convert(load_spec(OI, {}, [*words.values()], "dataset_convert"))
+
+
+def cached(tmp_path):
+    return {path.name: path.stat().st_size for path in (tmp_path / "cache" / "fetched").rglob("content/**/*.*")}
+
+
+@pytest.mark.parametrize("check", ["true", "false"])
+def test_of_an_export_in_a_bucket_only_tables_are_fetched(factory, tmp_path, check):
+    result = convert(factory, f"dataset_convert.check_pictures={check}")
+    assert (result.parts, result.left_out) == (15, 0)
+    there = cached(tmp_path)
+    assert "backup.tar" not in there and "B9.csv" not in there
+    pictures = [size for name, size in there.items() if name.endswith(".jpg")]
+    assert bool(pictures) is (check == "true") and not any(pictures)  # their names are enough
+
+
+def test_a_picture_that_is_not_in_the_bucket(factory, s3):
+    key = next(key for key in sorted(keys(s3, "export/images/")) if key.startswith("P/"))
+    s3.delete_object(Bucket="factory", Key=f"export/images/{key}")
+    result = convert(factory)
+    assert [fault.code for fault in result.report.faults if fault.code == "picture_missing"] and result.left_out == 1
+
+
+def test_tables_of_an_earlier_conversion_go_from_the_bucket(factory, s3):
+    for name in ("test_combined.csv", "left_out.csv", "mine.csv"):
+        s3.put_object(Bucket="factory", Key=f"tables/{name}", Body=b"of then")
+    convert(factory, "dataset_convert.overwrite=true")
+    assert keys(s3, "tables/") == {"train_combined.csv", "valid_combined.csv", "conversion.json", "mine.csv"}
+
+
+def test_old_tables_that_stay_there_end_it(factory, s3, monkeypatch):
+    s3.put_object(Bucket="factory", Key="tables/test_combined.csv", Body=b"of then")
+    monkeypatch.setattr("s3fs.S3FileSystem.rm_file", lambda *_: (_ for _ in ()).throw(PermissionError("Access Denied")))
+    with pytest.raises(DataError, match="s3://factory/tables/test_combined.csv: no access"):
+        convert(factory, "dataset_convert.overwrite=true")
+    assert keys(s3, "tables/") == {"test_combined.csv"}
+
+
+def test_a_conversion_tells_where_all_was_asked_from(factory, s3, tmp_path, monkeypatch):
+    texts = []
+    for machine in ("one", "two"):
+        monkeypatch.setenv("GOLDENPAIR_CACHE", str(tmp_path / machine))
+        convert(factory, "dataset_convert.overwrite=true")
+        texts.append(content(s3, "tables/conversion.json").decode())
+    told = json.loads(texts[0])
+    assert texts[0] == texts[1] and str(tmp_path) not in texts[0]
+    assert told["options"]["root_dataset_dir"] == "s3://factory/export"
+    assert told["inputs"][0]["path"].startswith("s3://factory/export/export/all/")
+
+
+@pytest.mark.parametrize("wrapper", ["images", "."])
+def test_the_pictures_of_an_export_in_an_archive(factory, tmp_path, wrapper):
+    with tarfile.open(tmp_path / "images.tar.gz", "w:gz") as file:
+        file.add(factory.root / "images", wrapper)
+    result = convert(factory, f"dataset_convert.images_dir={tmp_path / 'images.tar.gz'}")
+    assert (result.parts, result.left_out) == (15, 0)

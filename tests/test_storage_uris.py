@@ -5,7 +5,16 @@ import os
 import pytest
 
 from goldenpair.errors import InputError
-from goldenpair.storage.uris import canonical, is_uri, joined, last_name, local_path, without_query, without_secrets
+from goldenpair.storage.uris import (
+    canonical,
+    is_uri,
+    joined,
+    last_name,
+    local_path,
+    without_query,
+    without_secrets,
+    without_signature,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +28,9 @@ from goldenpair.storage.uris import canonical, is_uri, joined, last_name, local_
         ("gcs://b/k", "gs://b/k"),
         ("https://user:word@host/k?sig=1", "https://user:word@host/k?sig=1"),
         ("s3://b/a@b.csv", "s3://b/a@b.csv"),
+        ("http://host:8080/R1@2x.png", "http://host:8080/R1@2x.png"),
+        ("http://joe:w@[::1]:80/a@b", "http://joe:w@[::1]:80/a@b"),
+        ("s3://arn:aws:s3:eu:1:accesspoint/a/k@2.csv", "s3://arn:aws:s3:eu:1:accesspoint/a/k@2.csv"),
     ],
 )
 def test_schemes_have_one_name(given, found):
@@ -41,6 +53,13 @@ def test_credentials_in_the_name_of_a_bucket_are_refused_and_not_told():
     assert "AKIAKEY" not in str(caught.value) and "verysecret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["s3://AKIAKEY:very/secret@b/k", "s3://secret@b/k", "https://AKIAKEY:se?cret@h/k"])
+def test_credentials_that_no_library_would_understand(place):
+    with pytest.raises(InputError) as caught:
+        canonical(place)
+    assert not any(secret in str(caught.value) for secret in ("AKIAKEY", "very", "secret", "cret@", "se?"))
+
+
 SIGNED = "https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=AKIA%2F1&X-Amz-Date=1&X-Amz-Signature=0badc0de"
 
 
@@ -57,11 +76,39 @@ SIGNED = "https://b.s3.amazonaws.com/t.csv?X-Amz-Credential=AKIA%2F1&X-Amz-Date=
          "&X-Amz-Date=***&X-Amz-Signature=*** there"),
         ("URL('http://h/x?sig=1'), and http://h/y?sig=2", "URL('http://h/x?sig=***'), and http://h/y?sig=***"),
         ("no name at all? a=b", "no name at all? a=b"),
+        ("https://ghp_TOKEN123@host/x.csv", "https://***@host/x.csv"),
+        ("https://user:pa'ssw0rd@host/m.pth: there", "https://***@host/m.pth: there"),
+        ("https://user:p?w@host/x", "https://***@host/x"),
+        ("https://user:p/w@host/x?versionId=7", "https://***@host/x?versionId=7"),
+        ("read 'HTTPS://user:p@w@host/x', and so on", "read 'HTTPS://***@host/x', and so on"),
+        ("https://host/x#sig=SECRET", "https://host/x#***"),
+        ("https://host/x?a=1#sig=SECRET", "https://host/x?a=***#***"),
+        ("https://host/x?sig=ab'cd' is", "https://host/x?sig=***' is"),
+        ("s3://AKIAKEY@b/k", "s3://***@b/k"),
+        ("s3://AKIAKEY:sec/ret@b/k", "s3://***@b/k"),
+        ("s3://b/a@b#1.csv", "s3://b/a@b#1.csv"),
+        ("abfs://c:key@account/k", "abfs://***@account/k"),
+        ("file:///a/b@c.csv", "file:///a/b@c.csv"),
     ],
 )  # fmt: skip
 def test_secrets_are_taken_out_of_texts(text, found):
     assert without_secrets(text) == found
     assert without_secrets(found) == found
+
+
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        (SIGNED, "https://b.s3.amazonaws.com/t.csv"),
+        (f"{SIGNED}&versionId=7", "https://b.s3.amazonaws.com/t.csv&versionId=7"),
+        ("https://h/t?Expires=9&Signature=x&Key-Pair-Id=k&id=1", "https://h/t&id=1"),
+        ("https://h/t?id=1&sv=2&se=3&sig=x", "https://h/t&id=1"),
+        ("https://h/t?id=1&sv=2&expires=3", "https://h/t&id=1&sv=2&expires=3"),  # nothing is signed
+        ("s3://b/what?sig=1.csv", "s3://b/what?sig=1.csv"),
+    ],
+)
+def test_links_to_one_file_are_one(uri, found):
+    assert without_signature(uri) == found
 
 
 def test_parts_of_names():

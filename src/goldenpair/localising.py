@@ -6,6 +6,7 @@ local folders only comes back as it is.
 
 import logging
 import os
+import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -13,17 +14,19 @@ from typing import TypeVar
 from goldenpair.data.table import PATH_COLUMNS, read_blocks
 from goldenpair.errors import DataError, InputError, SpecError, TableError, first_few
 from goldenpair.specs.common import NetworkSpec
+from goldenpair.specs.dataset_convert import TABLE_FOLDERS, DatasetConvert
 from goldenpair.specs.fields import MISSING, PathKind, meta
 from goldenpair.specs.load import walk
 from goldenpair.specs.paths import leaf
 from goldenpair.specs.segment import SegmentDataset
 from goldenpair.storage.archives import is_archive, stem
 from goldenpair.storage.fetching import Storage
-from goldenpair.storage.roots import root_of
+from goldenpair.storage.roots import root_of, unwrapped
 from goldenpair.storage.uris import is_uri, without_query, without_secrets
 
 log = logging.getLogger(__name__)
 N = TypeVar("N", bound=NetworkSpec)
+_EXPORT = "dataset_convert."
 _LOOKED_AT = 20  # rows of a table whose pictures are looked for
 
 
@@ -74,6 +77,10 @@ def _read_by(spec: NetworkSpec, action: str) -> Iterator[tuple[str, PathKind, st
 
 
 def _local(spec: NetworkSpec, path: str, kind: PathKind, value: str, storage: Storage, local: Mapping[str, str]) -> str:
+    if path.startswith(_EXPORT):
+        wish = leaf(spec, "dataset_convert")
+        assert isinstance(wish, DatasetConvert)
+        return _export(wish, path.removeprefix(_EXPORT), value, storage)
     if kind == "images":
         if path == f"{SegmentDataset.path}.root_dir":
             data = leaf(spec, SegmentDataset.path)
@@ -88,6 +95,24 @@ def _local(spec: NetworkSpec, path: str, kind: PathKind, value: str, storage: St
     if kind == "model" and without_query(value).endswith(".onnx"):
         return storage.beside(value)
     return storage.file(value)
+
+
+def _export(wish: DatasetConvert, name: str, value: str, storage: Storage) -> str:
+    """Of the export of a factory the tables; of its pictures only what they are called, and that if it is asked."""
+    if name == "images_dir":
+        if not wish.check_pictures:
+            return value
+        if is_archive(without_query(value)):
+            return unwrapped(storage.folder_or_archive(value))
+        return storage.export(value, (), "") if is_uri(value) else value
+    if not is_uri(value):
+        return value
+    if name != "root_dataset_dir":
+        return storage.export(value, {""}, None)
+    given = (getattr(wish, option) for option in TABLE_FOLDERS)
+    tables = {posixpath.normpath(text.replace("\\", "/").strip("/")) for text in given if text and not is_uri(text)}
+    pictures = "images" if wish.check_pictures and not wish.images_dir else None
+    return storage.export(value, {"" if text == "." else text for text in tables}, pictures)
 
 
 def _output(value: str, outputs: Mapping[str, Path]) -> str:

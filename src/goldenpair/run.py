@@ -130,10 +130,13 @@ class Run:
                 log.warning("%s", error)
 
     def discard(self, path: Path) -> None:
-        """Remove a file of the results, there too if results_dir is remote."""
+        """Remove a file of the results, there too if results_dir is remote; a failure there does no harm."""
         path.unlink(missing_ok=True)
         if self._mirror and self._writes and path.is_relative_to(self.folder):
-            self._mirror.remove(path.relative_to(self.folder).as_posix())
+            try:
+                self._mirror.remove(path.relative_to(self.folder).as_posix())
+            except DataError as error:
+                log.warning("It could not be removed: %s", error)
 
     def _begin(self, mirror: Mirror) -> None:
         """Fetch what the action goes on from: log, status, the newest checkpoint, a file that it may replace."""

@@ -27,6 +27,7 @@ from goldenpair.converting.outcome import (
     InputTable,
     SplitCount,
     lines_fault,
+    name_as_asked,
     write_left_out,
     write_report,
     write_tables,
@@ -63,24 +64,35 @@ def dataset_convert(spec: OpticalInspectionSpec) -> ConvertResult:
         for sentence in without_effect(spec, {ACTION}):
             log.warning(sentence)
         with Storage(spec.storage.limits) as storage:
-            return _from_elsewhere(localised(spec, ACTION, storage, {}).dataset_convert)
+            return _from_elsewhere(localised(spec, ACTION, storage, {}))
     with Run(spec, ACTION) as run, run.localised() as local:
         assert isinstance(local, OpticalInspectionSpec)
-        result = _from_elsewhere(local.dataset_convert)
+        result = _from_elsewhere(local)
         run.write_spec()
         return result
 
 
-def _from_elsewhere(wish: DatasetConvert) -> ConvertResult:
-    """Tables for a remote folder are written here and sent when they are complete."""
+def _from_elsewhere(spec: OpticalInspectionSpec) -> ConvertResult:
+    """Tables for a remote folder are written here and sent when they are complete.
+
+    What an earlier conversion left there and this one does not write goes first: its boards may be in another table.
+    """
+    wish, asked = spec.dataset_convert, spec.as_written()[ACTION]
     place = wish.data_convert_output_dir or ""
     mirror = remote_results(place)
-    if not mirror:
-        return _convert(wish, Path(local_path(place) if is_uri(place) else place))
-    mirror.begin(mirror.there(), {*FILES.values(), REPORT_FILE, LEFT_OUT_FILE})
-    result = _convert(wish, mirror.folder)
-    mirror.send()
-    log.info("The tables are in %s", mirror.told)
+    folder = mirror.folder if mirror else Path(local_path(place) if is_uri(place) else place)
+    there = mirror.there() if mirror else {}
+    if mirror:
+        mirror.begin(there, {*FILES.values(), REPORT_FILE, LEFT_OUT_FILE})
+    result = _convert(wish, folder)
+    names = {str(getattr(wish, option)): text for option, text in asked.items() if isinstance(text, str)}
+    name_as_asked(folder / REPORT_FILE, asked, names | ({str(folder): mirror.told} if mirror else {}))
+    if mirror:
+        for name in (*FILES.values(), LEFT_OUT_FILE):
+            if name in there and not (folder / name).exists():
+                mirror.remove(name)
+        mirror.send()
+        log.info("The tables are in %s", mirror.told)
     return result
 
 

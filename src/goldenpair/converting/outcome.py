@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -167,6 +168,24 @@ def write_report(result: ConvertResult, options: DatasetConvert, reasons: Mappin
         **result.report.as_dict(),
     }
     write_text(result.folder / REPORT_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def name_as_asked(report: Path, options: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """Let a report have the `options` as they were written, and `names` in place of what was fetched from there."""
+    local = sorted((path for path, name in names.items() if path != name), key=len, reverse=True)
+    if not local:
+        return
+    found = re.compile("|".join(map(re.escape, local)))
+
+    def asked(value: Any) -> Any:
+        if isinstance(value, str):
+            return found.sub(lambda path: names[path[0]], value)
+        if isinstance(value, dict):
+            return {key: asked(inner) for key, inner in value.items()}
+        return [asked(inner) for inner in value] if isinstance(value, list) else value
+
+    content = {**asked(json.loads(report.read_text(encoding="utf-8"))), "options": options}
+    write_text(report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def lines_fault(code: str, what: str, lines: Sequence[str], split: str = "all", fatal: bool = False) -> list[Fault]:

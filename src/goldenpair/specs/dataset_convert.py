@@ -8,6 +8,8 @@ from goldenpair.specs.fields import Section, option
 
 _AT = "dataset_convert"
 _FOLDERS = ("train_pcb_dataset_dir", "val_pcb_dataset_dir", "test_pcb_dataset_dir")
+TABLE_FOLDERS = (*_FOLDERS, "all_pcb_dataset_dir", "golden_csv_dir")
+"""The options that name folders of tables, from root_dataset_dir on."""
 _EVERYTHING = (None, "", "all")
 
 
@@ -62,9 +64,9 @@ class DatasetConvert(Section):
     check_pictures: bool = option(True, "Leave out parts whose pictures are not there", not_in_tao=True)
     images_dir: str | None = option(
         None,
-        "Folder that the tables' paths start from; unset: images in root_dataset_dir",
+        "Folder (or its archive) that the tables' paths start from; unset: images in root_dataset_dir",
         not_in_tao=True,
-        path="folder",
+        path="images",
     )
     overwrite: bool = option(False, "Replace tables that are there already", not_in_tao=True)
     results_dir: str | None = option(

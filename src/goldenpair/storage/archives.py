@@ -5,6 +5,7 @@ Rights, owners and times of the archive count for nothing.
 """
 
 import gzip
+import lzma
 import os
 import re
 import stat
@@ -12,13 +13,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from goldenpair.errors import DataError, first_line, writing_to
+from goldenpair.errors import DataError, GoldenpairError, first_line, no_room, unwritable
 from goldenpair.storage.limits import Limits
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -28,7 +29,10 @@ _ALWAYS = 1 << 26  # bytes that any archive may unpack to, however well they are
 _BLOCK = 512  # of a tar
 _FOR_WINDOWS = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')
 _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9¹²³]|LPT[0-9¹²³])(\..*)?$", re.IGNORECASE)
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError)
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError
+)  # fmt: skip
+_DEPTH = 100  # folders within folders
 Step = Callable[[int], None]
 """Called with how many bytes of the archive are read."""
 
@@ -91,6 +95,8 @@ def unpack(archive: Path, folder: Path, limits: Limits, step: Step = lambda _: N
         members = _zip(archive, count, step) if archive.name.lower().endswith(".zip") else _tar(archive, count, step)
         for name, content in members:
             _put(archive, folder, name, content, count)
+    except GoldenpairError:
+        raise
     except _DAMAGED as error:
         raise DataError(f"archive {archive}: it is damaged or cut off ({first_line(error)}); fetch it again") from None
     except RuntimeError as error:  # zipfile's word for a password
@@ -100,21 +106,44 @@ def unpack(archive: Path, folder: Path, limits: Limits, step: Step = lambda _: N
 def _put(archive: Path, folder: Path, name: str, content: IO[bytes] | None, count: _Count) -> None:
     count.one_more()
     target = folder.joinpath(*harmless(name, f"archive {archive}").parts)
-    with writing_to(target):
+    with _writing(archive, name):
         if content is None:
             target.mkdir(parents=True, exist_ok=True)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("xb")
+    with file:
+        while chunk := _read(archive, name, content):
+            count.add(len(chunk))
+            with _writing(archive, name):
+                file.write(chunk)
+
+
+@contextmanager
+def _writing(archive: Path, name: str) -> Iterator[None]:
+    """Around the writing of a member."""
     try:
-        with target.open("xb") as file:
-            while chunk := content.read(_CHUNK):
-                count.add(len(chunk))
-                with writing_to(target):
-                    file.write(chunk)
-    except (FileExistsError, IsADirectoryError):
+        yield
+    except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise DataError(
-            f"archive {archive}: {name!r} stands in it twice, at least for this system; which of them counts, nobody "
-            "can tell"
+            f"archive {archive}: {name!r} stands in it twice, or as a file and as a folder, at least for this system; "
+            "which of them counts, nobody can tell"
+        ) from None
+    except OSError as error:
+        if no_room(error):
+            raise unwritable(f"archive {archive}: its member {name!r}", error) from None
+        raise DataError(
+            f"archive {archive}: its member {name!r} cannot be written here ({first_line(error)}); see to its name, "
+            "and to the cache's folder and its permissions"
+        ) from None
+
+
+def _read(archive: Path, name: str, content: IO[bytes]) -> bytes:
+    try:
+        return content.read(_CHUNK)
+    except _DAMAGED as error:
+        raise DataError(
+            f"archive {archive}: it is damaged or cut off in its member {name!r} ({first_line(error)}); fetch it again"
         ) from None
 
 
@@ -130,6 +159,8 @@ def harmless(name: str, source: str, windows: bool = os.name == "nt") -> PurePos
         what = "has a sign that systems read in different ways; pack it with '/' between folders"
     elif not parts:
         return PurePosixPath()
+    elif len(parts) > _DEPTH:
+        name, what = f"{name[:_DEPTH]}...", f"lies {len(parts)} folders deep, more than {_DEPTH}"
     elif windows and (wrong := next((one for one in parts if _FOR_WINDOWS.search(one) or _DEVICES.match(one)), "")):
         what = f"holds {wrong!r}, which Windows cannot write; rename it, also in the table"
     if what:

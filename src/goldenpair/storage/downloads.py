@@ -1,5 +1,6 @@
 """Files of a store on this disk: several at a time, each whole or not there, going on where an earlier try ended."""
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,7 +12,8 @@ from goldenpair.storage.stores import Found, Store
 from goldenpair.storage.uris import is_web
 
 _BLOCK = 1 << 24  # bytes that are asked for at once
-_PART = ".part"
+PARTS = ".*.part"
+"""What files that are not whole are called: hidden, and by their version."""
 Step = Callable[[int], None]
 """Called with the bytes that have come since the last call; threads may call it at the same time."""
 
@@ -33,9 +35,11 @@ def download(store: Store, found: Found, target: Path, step: Step) -> None:
     if target.is_file():
         step(found.size or 0)
         return
-    part = target.with_name(target.name + _PART)
+    part = _part(target, found)
     with writing_to(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        if not found.version:  # nobody knows what was begun
+            part.unlink(missing_ok=True)
     if found.size is not None and found.size <= _BLOCK:
         with store.reached(found.name):
             content: bytes = store.fs.cat_file(found.path)
@@ -52,6 +56,12 @@ def download(store: Store, found: Found, target: Path, step: Step) -> None:
         raise DataError(f"{store.told}: {size} of {found.size} bytes came of {found.name or 'it'}; try again")
     with writing_to(target):
         os.replace(part, target)
+
+
+def _part(target: Path, found: Found) -> Path:
+    """The name of a file until it is whole: another version of it goes on from nothing of this one."""
+    mark = hashlib.sha256(f"{target.name}\n{found.size} {found.version}".encode("utf-8", "surrogatepass"))
+    return target.with_name(f".{mark.hexdigest()[:24]}.part")
 
 
 def _stream(store: Store, found: Found, part: Path, step: Step) -> None:
@@ -93,9 +103,6 @@ def _blocks(store: Store, found: Found, part: Path, step: Step) -> None:
                 file.write(content)
             done += len(content)
             step(len(content))
-    with store.reached(found.name):
-        now = store.fs.info(found.path)
-    changed = str(now.get("ETag") or now.get("etag") or "")
-    if changed and found.version and changed != found.version and "ETag" in now:
+    if not store.is_still(found):
         part.unlink()
         raise DataError(f"{store.told}: it changed while it was fetched; try again")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from goldenpair.errors import DataError, first_line, writing_to
+from goldenpair.errors import DataError, GoldenpairError, first_line, writing_to
 from goldenpair.progress import transfer_bar
 from goldenpair.storage.archives import is_archive, unpack
 from goldenpair.storage.downloads import download_all
@@ -19,7 +19,15 @@ from goldenpair.storage.folders import default_folder, link
 from goldenpair.storage.limits import Limits
 from goldenpair.storage.shelf import Shelf
 from goldenpair.storage.stores import Found, Store
-from goldenpair.storage.uris import canonical, is_uri, last_name, local_path, without_query, without_secrets
+from goldenpair.storage.uris import (
+    canonical,
+    is_uri,
+    last_name,
+    local_path,
+    without_query,
+    without_secrets,
+    without_signature,
+)
 
 log = logging.getLogger(__name__)
 _INDEX = "index.json"
@@ -82,6 +90,18 @@ class Storage:
             raise DataError(f"{store.told}: there is no such folder, or nothing is in it; see to the name")
         return str(self._fetched("folder", store, files, ",".join(sorted(only or ()))))
 
+    def export(self, place: str, tables: Collection[str], pictures: str | None) -> str:
+        """Of a remote folder the files right in its folders `tables`; and empty files in place of all that is below
+        `pictures`, which tell what there is: a listing, not a download. An empty text is the folder itself."""
+        store = Store(place)
+        files = store.files()
+        wanted = [one for one in files if one.name.rpartition("/")[0] in tables]
+        start = None if pictures is None else pictures and f"{pictures}/"
+        shown = [one.name for one in files if start is not None and one.name.startswith(start) and one not in wanted]
+        if not wanted and not shown:
+            raise DataError(f"{store.told}: there is no such folder, or nothing of an export is in it; see to the name")
+        return str(self._fetched("export", store, wanted, f"{sorted(tables)} {pictures}", shown))
+
     def names(self, place: str) -> list[str]:
         """What a folder holds; nothing where it is no folder."""
         local = _local(place)
@@ -91,7 +111,7 @@ class Storage:
 
     def folder_or_archive(self, place: str) -> str:
         """A folder; of an archive the one that it was unpacked to."""
-        return self.unpacked({"": self.file(place)}) if is_archive(_bare(place)) else self.folder(place)
+        return self.unpacked({"": self.file(place)}) if is_archive(without_query(place)) else self.folder(place)
 
     def unpacked(self, archives: Mapping[str, str]) -> str:
         """Archives (local paths) unpacked into folders of these names below one folder; a folder is copied there."""
@@ -100,11 +120,14 @@ class Storage:
         source = ", ".join(os.path.basename(path) for path in archives.values())
 
         def fill(folder: Path) -> None:
-            for left in folder.iterdir():  # by a killed process; what of it is whole, nobody knows
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            _empty(folder)  # of what a killed process has left nobody knows what is whole
             self._shelf.make_room(sum(os.path.getsize(path) for path in archives.values() if os.path.isfile(path)))
-            for name, path in archives.items():
-                self._unpack(Path(path), folder / name)
+            try:
+                for name, path in archives.items():
+                    self._unpack(Path(path), folder / name)
+            except GoldenpairError:
+                _empty(folder)
+                raise
 
         return str(self._shelf.entry(f"archive-{_hash(text)}", source, fill))
 
@@ -143,11 +166,13 @@ class Storage:
 
         return (self._shelf.entry(at, os.path.basename(path), fill) / "sha256").read_text(encoding="ascii")
 
-    def _fetched(self, kind: str, store: Store, files: Sequence[Found], which: str = "") -> Path:
-        """The content of the entry that holds these files of a store in their present versions."""
-        start = f"{kind}-{_hash(f'{without_query(store.uri)} {which}')}"
+    def _fetched(
+        self, kind: str, store: Store, files: Sequence[Found], which: str = "", shown: Sequence[str] = ()
+    ) -> Path:
+        """The content of the entry that holds these files of a store in their present versions, others empty."""
+        start = f"{kind}-{_hash(f'{without_signature(store.uri)} {which}')}"
         weak = "" if all(one.version for one in files) else os.urandom(8).hex()  # then nothing tells of a change
-        listing = json.dumps([weak, [(one.name, one.size, one.version) for one in files]])
+        listing = json.dumps([weak, [(one.name, one.size, one.version) for one in files], *shown])
 
         def fill(folder: Path) -> None:
             self._take_over(start, files, folder)
@@ -155,6 +180,9 @@ class Storage:
             missing = [one for one in files if not (folder / one.name).is_file()]
             self._shelf.make_room(sum(one.size or 0 for one in missing))
             self._download(store, missing, folder)
+            for name in shown:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).touch()
 
         return self._shelf.entry(f"{start}-{_hash(listing)}", store.told, fill)
 
@@ -187,6 +215,11 @@ class Storage:
                     with suppress(OSError):  # it is fetched instead
                         target.parent.mkdir(parents=True, exist_ok=True)
                         _linked(str(source), str(target))
+
+
+def _empty(folder: Path) -> None:
+    for left in folder.iterdir():
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 
 def _versions(files: Sequence[Found]) -> dict[str, str]:
@@ -223,10 +256,6 @@ def _local(place: str) -> str | None:
         return place
     uri = canonical(place)
     return local_path(uri) if uri.startswith("file://") else None
-
-
-def _bare(place: str) -> str:
-    return without_query(place)
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from goldenpair.errors import DataError, GoldenpairError, InputError, RunError, writing_to
 from goldenpair.progress import transfer_bar
-from goldenpair.storage.downloads import download
+from goldenpair.storage.downloads import PARTS, download
 from goldenpair.storage.folders import RESULTS, default_folder
 from goldenpair.storage.stores import Found, Store
 from goldenpair.storage.uris import is_web, last_name, without_secrets
@@ -120,6 +120,9 @@ class Mirror:
             if name in there and not os.path.lexists(self.folder / name):
                 download(self._store, there[name], self.folder / name, lambda _: None)
                 ledger.note(name, _state(self.folder / name), there[name].version)
+        with writing_to(self.folder):
+            for left in self.folder.rglob(PARTS):  # begun of versions that are there no more
+                left.unlink()
         ledger.write()
 
     def send(self) -> None:
@@ -146,15 +149,12 @@ class Mirror:
                 ledger.write()
 
     def remove(self, name: str) -> None:
-        """Take a file away there, if it is; a failure is told, and does no harm."""
-        self._ledger.forget(name)
+        """Take a file away there, if it is; DataError if that is refused."""
         target = self._store.below(name)
-        try:
-            with self._store.reached(name):
-                if self._store.fs.exists(target):
-                    self._store.fs.rm_file(target)
-        except DataError as error:
-            log.warning("It could not be removed: %s", error)
+        with self._store.reached(name):
+            if self._store.fs.exists(target):
+                self._store.fs.rm_file(target)
+        self._ledger.forget(name)
 
     def _send(self, name: str) -> str:
         path, target = self.folder / name, self._store.below(name)

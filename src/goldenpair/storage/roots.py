@@ -22,6 +22,16 @@ def root_of(folder: str, wanted: Sequence[tuple[str, str]]) -> tuple[str | None,
     return None, tried
 
 
+def unwrapped(folder: str) -> str:
+    """The folder within those that are called as wrappers are, and hold nothing else."""
+    for _ in range(_DEPTH):
+        inside = os.listdir(folder)
+        if len(inside) != 1 or inside[0].lower() not in _WRAPPERS:
+            break
+        folder = os.path.join(folder, inside[0])
+    return folder
+
+
 def _places(folder: str) -> Iterator[str]:
     """The folder itself, then those in it that are called as wrappers are, or are the only one."""
     waiting = deque([(folder, 0)])

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from goldenpair.errors import RunError, writing_to
+from goldenpair.errors import GoldenpairError, RunError, writing_to
 from goldenpair.storage.folders import FETCHED
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,12 @@ class Shelf:
         part = entry.with_name(entry.name + _PART)
         (part / _CONTENT).mkdir(parents=True, exist_ok=True)
         (part / _ABOUT).write_text(json.dumps({"source": source}), encoding="utf-8")
-        fill(part / _CONTENT)
+        try:
+            fill(part / _CONTENT)
+        except GoldenpairError:
+            if not any((part / _CONTENT).iterdir()):  # nothing to go on from
+                shutil.rmtree(part, ignore_errors=True)
+            raise
         files, size = measured(part / _CONTENT)
         about = {"source": source, "files": files, "size": size}
         (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -79,12 +79,11 @@ class Store:
                 raise DataError(f"{self.told}{name and '/'}{name}: it is a folder, and a file is wanted")
         return _found(name, path, info)
 
-    def is_folder(self) -> bool:
-        """Whether something lies below the URI; a name on the web is always a file."""
-        if is_web(self.uri):
-            return False
-        with self.reached():
-            return bool(self.fs.isdir(self.path))
+    def is_still(self, found: Found) -> bool:
+        """Whether a file is the one that was found before; yes where nothing told its version then."""
+        with self.reached(found.name):
+            info = self.fs.info(found.path)
+        return not found.version or found.version in _versions(info)
 
     def names(self) -> list[str]:
         """The names that a folder holds."""
@@ -134,11 +133,15 @@ def _options(scheme: str) -> dict[str, Any]:
 
 
 def _found(name: str, path: str, info: dict[str, Any]) -> Found:
-    version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
-    time = next((info[key] for key in _TIMES if info.get(key)), "")
-    changed = str(time.timestamp() if isinstance(time, datetime) else time)  # a listing may have it as a number
-    size = info.get("size")
-    return Found(name, path, size, version or (f"{size} {changed}" if changed else ""))
+    return Found(name, path, info.get("size"), next(iter(_versions(info)), ""))
+
+
+def _versions(info: dict[str, Any]) -> list[str]:
+    """What tells a file's version, the surest first; a listing may hold less, or in another writing, than the file."""
+    known = [str(info[key]).strip('"') for key in _VERSIONS if info.get(key)]
+    times = [info[key] for key in _TIMES if info.get(key)]
+    stamps = [time.timestamp() if isinstance(time, datetime) else time for time in times]  # a listing may have numbers
+    return known + [f"{info.get('size')} {stamp}" for stamp in stamps]
 
 
 def _why(error: Exception, scheme: str) -> str:
