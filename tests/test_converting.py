@@ -175,6 +175,19 @@ def test_a_project_that_is_not_there(export):
     assert "Not asked for: 15 parts of project P" in str(caught.value)
 
 
+@pytest.mark.parametrize(("column", "wish"), [("TOP_BOT", "bot_top=TOP"), ("Project", "project_name=P")])
+def test_a_part_that_does_not_say_whose_it_is_does_not_vanish(export, column, wish):
+    export.change("B1", "R1", **{column: ""})  # a defect
+    result = converted(export, f"dataset_convert.{wish}")
+    (left,) = read(export.out / "left_out.csv")
+    assert (left["reason"], left["comp_name"]) == ("cell_empty", "R1") and f"no {column}" in left["detail"]
+    assert (result.parts, result.left_out, result.defects_left_out) == (15, 1, 1)
+
+
+def test_a_project_in_another_case_is_the_same(export):
+    assert converted(export, "dataset_convert.project_name=p").parts == 15
+
+
 def test_directories_are_those_of_their_rows(export):
     """TAO gives the first row's directory to a whole board where the project does not stand before it."""
     for name in COMPONENTS:

@@ -19,6 +19,7 @@ from goldenpair.converting.judging import (
     same_name,
     shared_numbers,
 )
+from goldenpair.converting.naming import SIDES
 from goldenpair.converting.outcome import (
     FILES,
     LEFT_OUT_FILE,
@@ -168,11 +169,13 @@ def _read_boards(read: _Read, wish: DatasetConvert, places: Places, progress: Pr
 
 
 def _asked_for(table: BoardTable, wish: DatasetConvert, others: Counter[str]) -> list[Part]:
+    """Those of the project and side, and those that do not say of which they are: left_out.csv tells of them."""
     found = []
+    project = (wish.project or "").casefold()
     for part in table.parts:
-        if wish.project is not None and part.design != wish.project:
+        if project and part.design and part.design.casefold() != project:
             others[f"project {part.design}"] += 1
-        elif wish.side is not None and part.side != wish.side and part.cause != "side_unknown":
+        elif wish.side is not None and part.side in SIDES and part.side != wish.side:
             others[f"side {part.side}"] += 1
         else:
             found.append(part)
