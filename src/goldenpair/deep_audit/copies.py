@@ -17,12 +17,15 @@ from goldenpair.deep_audit.suspicion import CERTAIN, Suspicion
 from goldenpair.quality.suspects import better_goldens
 
 _ALL = 1_000_000_000
+_FAR = 2  # as `better_goldens`: a golden that is twice as far is another one
 
 
 def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], album: Album) -> list[Suspicion]:
     """Places with another name that have the same golden, or all but the same.
 
-    Of a group with the same files, all but the one that fits its own samples best: somebody's golden it is.
+    Of a group with the same files one fits its own samples best: somebody's golden it is. Others are suspected where
+    their good samples are far from it, by what is usual in this set too: the places of one component on several boards
+    may have a copy each, and names of their own.
     """
     names = joined.pairs.cells["object_name"]
     groups: dict[tuple[str, ...], list[Golden]] = defaultdict(list)
@@ -30,14 +33,17 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
     busy = [one for one in goldens if _telling(flat[list(one.numbers)])]
     for one in busy:
         groups[tuple(album.small.digest[number] for number in one.numbers)].append(one)
+    distance_of = [_distance(one, measured) for one in goldens if len(one.good)]
+    usual = float(np.median(distance_of)) if distance_of else 0.0
     found, known = [], set()
     for group in groups.values():
         if len({names[one.row] for one in group}) < 2:
             continue
         best = min(group, key=lambda one: _distance(one, measured))
         known |= {one.numbers for one in group}
+        limit = _FAR * max(usual, _distance(best, measured))
         for one in group:
-            if names[one.row] != names[best.row]:
+            if names[one.row] != names[best.row] and len(one.good) and _distance(one, measured) > limit:
                 why = f"the same files as the golden of {joined.place(best.row)}"
                 found.append(Suspicion("golden_duplicate", one.row, why, 0.0, CERTAIN, best.row))
     pairs = _good_pairs(joined, measured)
