@@ -162,7 +162,10 @@ def _read_boards(read: _Read, wish: DatasetConvert, places: Places, progress: Pr
         repeated += [part.told() for part in table.parts if part.repeated]
         progress(done + 1, len(places.boards))
     for split, lines in broken.items():
-        read.faults += lines_fault("board_table_unreadable", "table of a board that cannot be read", lines, split)
+        refused = wish.unreadable_tables == "refuse"
+        what = "table of a board that cannot be read" + ("" if refused else ": its parts are in no table and no count")
+        more = f"; {ACTION}.unreadable_tables=leave_out goes on without its parts" if refused else ""
+        read.faults += lines_fault("board_table_unreadable", what + more, lines, split, refused)
     what = "file whose name has nothing to do with the project, side and board of its rows, which count"
     read.faults += lines_fault("file_misnamed", what, misnamed)
     read.faults += lines_fault("light_again", "part with a light in two rows", repeated)

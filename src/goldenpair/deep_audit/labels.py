@@ -59,7 +59,7 @@ def doubted_labels(
     table = _table(joined, rows, score)
     auroc, interval = ranking(score, bad)[0], auroc_interval(score, bad, table.board)
     assert auroc is not None  # both classes are there
-    said = _said(auroc, interval, bad, [joined.board[row].strip() for row in rows])
+    said = _said(auroc, interval, bad, [joined.board[row].strip() for row in rows.tolist()])
     if interval is None or interval.low < SEPARATES:
         return DoubtedLabels((), f"{said} That separates too little to suspect any label.", auroc)
     usual = float(score[~bad].mean()), float(score[bad].mean())
