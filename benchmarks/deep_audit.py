@@ -22,6 +22,8 @@ SPLITS = ("train", "validation", "test")
 _GOLDENS = {"dark": 5, "blurred": 5, "lights_swapped": 5, "duplicate": 3, "of_another": 2}
 _LABELS = {"label_pass_doubted": 3, "label_defect_doubted": 2}
 Row = dict[str, str]
+Place = tuple[str, str]
+"""Of a golden its folder and object_name; names alone are those of several designs."""
 
 
 def main() -> None:
@@ -46,6 +48,10 @@ def main() -> None:
             planted.update(what for what, _ in faults)
             right.update(what for what, _ in told & faults)
             wrong.update(what for what, _ in told - faults)
+            cells = {_sample(row): row for split in SPLITS for row in _rows(folder / f"{split}.csv")}
+            for what, place in sorted(told - faults):
+                row = cells.get(place, {})
+                print(f"seed {seed}, without reason: {what} {place} {row.get('label', '')} {row.get('severity', '')}")
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
             print(f"seed {seed}: {seconds:.0f} s of processor time, peak {peak:.0f} MB", flush=True)
     print("| what | planted | found | suspected without reason |\n|---|---|---|---|")
@@ -55,7 +61,7 @@ def main() -> None:
 
 def draw(folder: Path, boards: int, parts: int, seed: int) -> Path:
     """Drawn boards with four lights and their tables; returns their spec."""
-    wish = [f"boards={boards}", f"parts_per_board={parts}", "size=96", f"seed={seed}"]
+    wish = ["--boards", str(boards), "--parts-per-board", str(parts), "--size", "96", "--seed", str(seed)]
     _run("simulate", str(folder), *wish)
     return folder / "spec.yaml"
 
@@ -65,33 +71,32 @@ def plant(folder: Path, seed: int) -> set[tuple[str, str]]:
     rng = random.Random(seed)
     tables = {split: _rows(folder / f"{split}.csv") for split in SPLITS}
     every = [row for rows in tables.values() for row in rows]
-    kind = {row["object_name"]: row["component_type"] for row in every}
-    place = {row["object_name"]: row["golden_path"] for row in every}
-    names = sorted(kind)
-    rng.shuffle(names)
-    chosen = iter(names)
+    kind = {_golden(row): row["component_type"] for row in every}
+    places = sorted(kind)
+    rng.shuffle(places)
+    chosen = iter(places)
     todo = {what: [next(chosen) for _ in range(count)] for what, count in _GOLDENS.items() if what != "of_another"}
     rest = list(chosen)
-    other = next(name for name in rest if kind[name] != kind[rest[0]])
+    other = next(place for place in rest if kind[place] != kind[rest[0]])
     todo["of_another"] = [rest[0], other]
     fine = set(rest) - {rest[0], other}
-    files = {name: sorted((folder / "images" / place[name]).glob(f"{name}_*.jpg")) for name in names}
+    files = {place: sorted((folder / "images" / place[0]).glob(f"{place[1]}_*.jpg")) for place in places}
     for what, some in todo.items():
-        for name in some:
+        for place in some:
             if what == "dark":
-                _change(files[name], lambda image: image.point(lambda value: int(0.4 * value)))
+                _change(files[place], lambda image: image.point(lambda value: int(0.4 * value)))
             elif what == "blurred":
-                _change(files[name], lambda image: image.filter(ImageFilter.GaussianBlur(1.5)))
+                _change(files[place], lambda image: image.filter(ImageFilter.GaussianBlur(1.5)))
             elif what == "lights_swapped":
-                _exchange(files[name][1], files[name][3])
+                _exchange(files[place][1], files[place][3])
             elif what == "duplicate":
-                source = next(one for one in sorted(fine) if kind[one] != kind[name])
-                for mine, theirs in zip(files[name], files[source], strict=True):
+                source = next(one for one in sorted(fine) if kind[one] != kind[place])
+                for mine, theirs in zip(files[place], files[source], strict=True):
                     mine.write_bytes(theirs.read_bytes())
     for mine, theirs in zip(files[rest[0]], files[other], strict=True):
         _exchange(mine, theirs)
-    bad = [row for row in every if row["label"] != "PASS" and row["object_name"] in fine]
-    good = [row for row in every if row["label"] == "PASS" and row["object_name"] in fine]
+    bad = [row for row in every if row["label"] != "PASS" and _golden(row) in fine]
+    good = [row for row in every if row["label"] == "PASS" and _golden(row) in fine]
     hidden = rng.sample(bad, _LABELS["label_pass_doubted"])
     slandered = rng.sample(good, _LABELS["label_defect_doubted"])
     for row in hidden:
@@ -103,7 +108,7 @@ def plant(folder: Path, seed: int) -> set[tuple[str, str]]:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
-    goldens = {(f"golden_{what}", f"{place[name]}/{name}") for what, some in todo.items() for name in some}
+    goldens = {(f"golden_{what}", "/".join(place)) for what, some in todo.items() for place in some}
     labels = {("label_pass_doubted", _sample(row)) for row in hidden}
     return goldens | labels | {("label_defect_doubted", _sample(row)) for row in slandered}
 
@@ -126,8 +131,11 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _place(one: Row) -> str:
-    golden = one["what"].startswith("golden_")
-    return f"{one['golden_path']}/{one['object_name']}" if golden else _sample(one)
+    return "/".join(_golden(one)) if one["what"].startswith("golden_") else _sample(one)
+
+
+def _golden(row: Row) -> Place:
+    return row["golden_path"], row["object_name"]
 
 
 def _sample(row: Row) -> str:

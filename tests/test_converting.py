@@ -175,6 +175,19 @@ def test_a_project_that_is_not_there(export):
     assert "Not asked for: 15 parts of project P" in str(caught.value)
 
 
+@pytest.mark.parametrize(("column", "wish"), [("TOP_BOT", "bot_top=TOP"), ("Project", "project_name=P")])
+def test_a_part_that_does_not_say_whose_it_is_does_not_vanish(export, column, wish):
+    export.change("B1", "R1", **{column: ""})  # a defect
+    result = converted(export, f"dataset_convert.{wish}")
+    (left,) = read(export.out / "left_out.csv")
+    assert (left["reason"], left["comp_name"]) == ("cell_empty", "R1") and f"no {column}" in left["detail"]
+    assert (result.parts, result.left_out, result.defects_left_out) == (15, 1, 1)
+
+
+def test_a_project_in_another_case_is_the_same(export):
+    assert converted(export, "dataset_convert.project_name=p").parts == 15
+
+
 def test_directories_are_those_of_their_rows(export):
     """TAO gives the first row's directory to a whole board where the project does not stand before it."""
     for name in COMPONENTS:
@@ -336,14 +349,37 @@ def test_a_board_in_both_folders_is_refused(export):
     assert not export.out.exists()
 
 
-def test_a_table_that_cannot_be_read_is_told_and_the_others_serve(export):
+def test_a_table_that_cannot_be_read_is_refused(export):
+    """A comment in a local code page is enough."""
+    export.write()
+    path = export.root / "export" / "all" / "L1_P_TOP_B1.csv"
+    path.write_bytes(path.read_bytes() + "\u7535\u963b".encode("gbk"))
+    with pytest.raises(DataError, match="unreadable_tables=leave_out goes on without") as caught:
+        converted(export, write=False)
+    assert str(path) in str(caught.value) and not export.out.exists()
+
+
+@pytest.mark.parametrize(("first", "second"), [("PASS", "MISSING"), ("MISSING", "PASS"), ("", "MISSING")])
+def test_two_columns_with_a_verdict_that_differ_are_refused(export, first, second):
+    for row in export.boards["B1"]:
+        row["Confirm_Defect"] = row["ConfirmDefect"]
+    assert converted(export).parts == 15  # they say the same
+    export.change("B1", "U3", "WhiteLight", ConfirmDefect=first, Confirm_Defect=second)
+    with pytest.raises(DataError, match="ConfirmDefect and Confirm_Defect") as caught:
+        converted(export, "dataset_convert.overwrite=true")
+    assert f"line 7: {first!r} and {second!r}" in str(caught.value)
+
+
+def test_tables_that_cannot_be_read_are_left_out_where_that_is_asked_for(export):
     export.write()
     folder = export.root / "export" / "all"
     (folder / "L1_P_TOP_B1.csv").write_bytes(b"Project;BoardSN\nP;B1\n")
     (folder / "L1_P_TOP_B2.csv").write_bytes(b"\xff\xfeP\0")
-    result = converted(export, write=False)
+    result = converted(export, "dataset_convert.unreadable_tables=leave_out", write=False)
     left = faults(result)["board_table_unreadable"]
-    assert left.count >= 2 and "semicolons" in left.examples[0] and "UTF-16" in " ".join(left.examples)
+    assert (
+        not left.fatal and left.count >= 2 and "semicolons" in left.examples[0] and "UTF-16" in " ".join(left.examples)
+    )
     assert {row["board"] for row in export.table("train")} == {"B3"}
 
 
@@ -433,8 +469,10 @@ def test_all_is_told_at_once(export):
 
 def test_left_out_is_safe_in_a_spreadsheet(export):
     export.change("B1", "R1", TOP_BOT="=1+1")
+    export.names["B1"] = "=cmd_P_TOP_B1.csv"
     converted(export)
-    assert read(export.out / "left_out.csv")[0]["side"] == "'=1+1"
+    (left,) = read(export.out / "left_out.csv")
+    assert (left["side"], left["file"]) == ("'=1+1", "'=cmd_P_TOP_B1.csv")
 
 
 # dividing boards

@@ -128,6 +128,65 @@ def test_labels_that_are_wrong(tmp_path):
     assert "So few defects teach little" in result.notes[0]
 
 
+def without_boards(made: DeepSet, path: str) -> dict:
+    """Tables without a column board; `path` has {} for the number of a board."""
+    tables = made.write()
+    for board in made.boards:
+        folder = made.folder / path.format(board)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (made.folder / f"b{board}").rename(folder)
+    for table in tables.values():
+        table.cells["input_path"] = [path.format(one.removeprefix("b")) for one in table.cells["input_path"]]
+        del table.cells["board"]
+    return tables
+
+
+def test_boards_are_known_by_taos_folders(tmp_path):
+    made = DeepSet(tmp_path, boards=10)
+    made.spoil_some(20)
+    result = deep_audit(without_boards(made, "P/AOI_T/SN{}/PerComponent"), made.layout)
+    assert "board_in_two_splits" not in {one.what for one in result.found}
+    assert set(result.joined.board) == {f"P/SN{board}" for board in made.boards}
+    assert " of 10 boards " in result.notes[0] and "cross-validated by board" in result.notes[0]
+
+
+def test_one_folder_for_all_is_no_board_and_labels_are_checked_part_by_part(tmp_path):
+    made = DeepSet(tmp_path, boards=10)
+    bad = made.spoil_some(20)
+    result = deep_audit(without_boards(made, "A/{}"), made.layout)
+    assert "board_in_two_splits" not in {one.what for one in result.found}
+    assert result.labels.auroc is not None and result.joined.board_source == "no boards are known"
+    said = result.notes[0]
+    assert f"tell {len(bad)} defects from " in said and "cross-validated by part" in said
+    assert "The boards of 120 parts are not known" in said
+
+
+def test_boards_that_are_known_of_some(tmp_path):
+    made = DeepSet(tmp_path, boards=10)
+    made.spoil_some(20)
+    made.board[0] = ""
+    result = found_in(made)
+    assert " of 9 boards " in result.notes[0] and "The boards of 12 parts are not known" in result.notes[0]
+
+
+def test_a_copy_of_the_golden_for_each_sample_is_no_wrong_golden(tmp_path):
+    made = DeepSet(tmp_path, boards=10)
+    made.spoil_some(20)
+    tables = made.write()
+    for table in tables.values():
+        places = list(zip(table.cells["object_name"], table.cells["input_path"], strict=True))
+        names = [f"{name}_{path}" for name, path in places]
+        for (old, path), new in zip(places, names, strict=True):
+            for light in made.lights:
+                for folder in ("golden", path):
+                    copied = tmp_path / folder / f"{new}_{light}.png"
+                    copied.write_bytes((tmp_path / folder / f"{old}_{light}.png").read_bytes())
+        table.cells["object_name"] = names
+    result = deep_audit(tables, made.layout)
+    assert [one for one in result.found if one.what.startswith("golden")] == []
+    assert result.goldens == 120 and result.labels.auroc is not None and result.labels.auroc > 0.9
+
+
 def test_labels_without_a_reason_suspect_nobody(tmp_path):
     made = DeepSet(tmp_path)
     for place in np.random.default_rng(3).permutation(72)[:20]:

@@ -5,6 +5,7 @@ import pytest
 from goldenpair.converting.naming import (
     BoardFile,
     board_file,
+    contradictions,
     found_columns,
     golden_folder,
     names_board,
@@ -137,3 +138,11 @@ def test_columns_are_found_in_any_writing():
         "panel": "tb panel",
         "side": "TopBot",
     }
+
+
+def test_columns_of_one_meaning_that_differ():
+    wanted = {"panel": ("tbpanel",), "side": ("topbot", "side")}
+    header = {"TB_Panel": ["1", "2"], "tb panel": ["1", "2"], "side": ["T", "T"], "TopBot": ["T", "B"]}
+    (told,) = contradictions(header, wanted, lambda row: row + 2)
+    assert told.startswith("columns TopBot and side mean the same and differ, as in line 3: 'B' and 'T'; ")
+    assert contradictions({"side": ["T"], "other": ["B"]}, wanted, int) == []

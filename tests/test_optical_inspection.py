@@ -228,6 +228,7 @@ OURS = {
     },
     "dataset_convert.pass_texts": ["PASS"],
     "dataset_convert.missing_verdict": "leave_out",
+    "dataset_convert.unreadable_tables": "refuse",
     "dataset_convert.check_pictures": True,
     "dataset_convert.overwrite": False,
     "gen_trt_engine.input_channel": None,  # of older TAO

@@ -1,5 +1,7 @@
 """Which tables of an export are read, and what is said of the folders."""
 
+from pathlib import Path
+
 import pytest
 
 from goldenpair.converting.places import find_places
@@ -94,6 +96,32 @@ def test_a_table_that_is_not_among_all(export):
     places = find_places(export.wish())
     assert codes(places)["not_in_all"].examples == (str(path),) and not codes(places)["not_in_all"].fatal
     assert len(places.boards) == 4
+
+
+def test_tables_that_no_split_names_are_told(export):
+    for split in ("train", "val"):
+        for path in (export.root / "export" / split).glob("*B[24].csv"):
+            path.unlink()
+    fault = codes(find_places(export.wish()))["in_no_split"]
+    assert (fault.count, fault.examples, fault.fatal) == (2, ("L1_P_TOP_B2.csv", "L1_P_TOP_B4.csv"), False)
+
+
+def test_without_a_root_an_absolute_folder_is_not_one_below_the_current(export, tmp_path_factory, monkeypatch):
+    folders = {name: f"{export.root}/export/{name}" for name in ("train", "val", "golden")}
+    shadow = tmp_path_factory.mktemp("shadow")
+    for path in folders.values():
+        below = shadow / Path(path).relative_to(Path(path).anchor)
+        below.mkdir(parents=True)
+        (below / "other.csv").touch()
+    monkeypatch.chdir(shadow)
+    wish = export.wish(
+        "dataset_convert.root_dataset_dir=null",
+        "dataset_convert.all_pcb_dataset_dir=null",
+        f"dataset_convert.golden_csv_dir={folders['golden']}",
+        *(f"dataset_convert.{name}_pcb_dataset_dir={folders[name]}" for name in ("train", "val")),
+    )
+    places = find_places(wish)
+    assert named(places) == EXPECTED and places.goldens == Path(folders["golden"])
 
 
 def test_a_split_reads_all(export):

@@ -19,6 +19,7 @@ from goldenpair.converting.judging import (
     same_name,
     shared_numbers,
 )
+from goldenpair.converting.naming import SIDES
 from goldenpair.converting.outcome import (
     FILES,
     LEFT_OUT_FILE,
@@ -173,18 +174,23 @@ def _read_boards(read: _Read, wish: DatasetConvert, places: Places, progress: Pr
         repeated += [part.told() for part in table.parts if part.repeated]
         progress(done + 1, len(places.boards))
     for split, lines in broken.items():
-        read.faults += lines_fault("board_table_unreadable", "table of a board that cannot be read", lines, split)
+        refused = wish.unreadable_tables == "refuse"
+        what = "table of a board that cannot be read" + ("" if refused else ": its parts are in no table and no count")
+        more = f"; {ACTION}.unreadable_tables=leave_out goes on without its parts" if refused else ""
+        read.faults += lines_fault("board_table_unreadable", what + more, lines, split, refused)
     what = "file whose name has nothing to do with the project, side and board of its rows, which count"
     read.faults += lines_fault("file_misnamed", what, misnamed)
     read.faults += lines_fault("light_again", "part with a light in two rows", repeated)
 
 
 def _asked_for(table: BoardTable, wish: DatasetConvert, others: Counter[str]) -> list[Part]:
+    """Those of the project and side, and those that do not say of which they are: left_out.csv tells of them."""
     found = []
+    project = (wish.project or "").casefold()
     for part in table.parts:
-        if wish.project is not None and part.design != wish.project:
+        if project and part.design and part.design.casefold() != project:
             others[f"project {part.design}"] += 1
-        elif wish.side is not None and part.side != wish.side and part.cause != "side_unknown":
+        elif wish.side is not None and part.side in SIDES and part.side != wish.side:
             others[f"side {part.side}"] += 1
         else:
             found.append(part)

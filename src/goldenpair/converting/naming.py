@@ -1,7 +1,7 @@
 """What the names of an export's files, folders and pictures say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -124,8 +124,30 @@ def _drive(folder: str) -> bool:
 
 def found_columns(header: Mapping[str, list[str]], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Our name -> the column's, for those of the `wanted` that a header has, in any case and with or without `_`."""
-    there: dict[str, str] = {}
-    for name in header:
-        there.setdefault(bare(name), name)
-    found = {ours: next((there[one] for one in theirs if one in there), None) for ours, theirs in wanted.items()}
-    return {ours: name for ours, name in found.items() if name is not None}
+    return {ours: names[0] for ours, theirs in wanted.items() if (names := _meaning(header, theirs))}
+
+
+def contradictions(
+    header: Mapping[str, list[str]], wanted: Mapping[str, tuple[str, ...]], line: Callable[[int], int]
+) -> list[str]:
+    """What is wrong with columns of one meaning, such as ConfirmDefect and Confirm_Defect, that differ in a row; `line`
+    gives a row's line."""
+    problems = []
+    for theirs in wanted.values():
+        first, *others = _meaning(header, theirs) or [""]
+        for other in others:
+            rows = zip(header[first], header[other], strict=True)
+            found = next(((row, one, two) for row, (one, two) in enumerate(rows) if one != two), None)
+            if found:
+                row, one, two = found
+                problems.append(
+                    f"columns {first} and {other} mean the same and differ, as in line {line(row)}: "
+                    f"{one!r} and {two!r}; remove or rename the wrong one"
+                )
+    return problems
+
+
+def _meaning(header: Mapping[str, list[str]], theirs: tuple[str, ...]) -> list[str]:
+    """The columns with one of these names, the first of them first."""
+    named = [(bare(name), name) for name in header]
+    return [name for one in theirs for known, name in named if known == one]

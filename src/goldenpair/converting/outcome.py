@@ -150,7 +150,7 @@ def write_left_out(folder: Path, parts: Sequence[Part]) -> None:
         for part in parts:
             verdict = " ".join(dict.fromkeys(part.verdicts))
             place = (part.design, part.board, part.side, part.panel, part.comp_name, verdict, part.detail)
-            writer.writerow([part.cause, part.split, part.file, part.line, *map(harmless, place)])
+            writer.writerow([part.cause, part.split, harmless(part.file), part.line, *map(harmless, place)])
 
 
 def write_report(result: ConvertResult, options: DatasetConvert, reasons: Mapping[str, int]) -> None:

@@ -42,6 +42,11 @@ def find_places(wish: DatasetConvert) -> Places:
         what = f"table of {name} that is not in all_pcb_dataset_dir, where tables are read"
         faults += Fault.of(split, "not_in_all", what, range(len(absent)), absent.__getitem__, fatal=False)
         boards += [(split, path) for path in read if path.is_file()]
+    if everything and not wish.split:
+        named_by_none = [path.name for path in files_in(everything) if path.suffix.lower() == ".csv"]
+        unread = sorted(set(named_by_none) - {path.name for _, path in boards})
+        what = "table in all_pcb_dataset_dir that no split names: its parts are in no table and in no count"
+        faults += Fault.of("all", "in_no_split", what, range(len(unread)), unread.__getitem__, fatal=False)
     images = _images(root, wish, faults, notes)
     return Places(tuple(boards), goldens or Path(), images, tuple(faults), tuple(notes))
 
@@ -50,7 +55,8 @@ def _folder(root: str, given: str | None, option: str, faults: list[Fault]) -> P
     """The folder that an option names; None if it names none, or one that is not there."""
     if not given:
         return None
-    tried = [Path(root, given.strip("/\\")), Path(root, given)]  # TAO puts the two texts together as they stand
+    # TAO puts the two texts together as they stand; without a root an absolute folder is one
+    tried = [Path(root, given.strip("/\\")), Path(root, given)] if root else [Path(given)]
     found = next((path for path in tried if path.is_dir()), None)
     if found is None:
         what = f"dataset_convert.{option} is no folder"

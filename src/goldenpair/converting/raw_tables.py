@@ -9,6 +9,7 @@ from goldenpair.converting.naming import (
     SIDES,
     Picture,
     board_file,
+    contradictions,
     found_columns,
     golden_folder,
     names_board,
@@ -58,6 +59,8 @@ _COPIED = (
     "is_valid",
 )
 """Those that are taken as they stand in a component's first row."""
+_DECIDING = {name: theirs for name, theirs in _READ.items() if name not in _COPIED}
+"""Those that must not be told in two ways; of the others the first column serves."""
 _KEY = ("design", "board", "side", "comp_name", "panel", "directory")
 _GOLDEN = {name: _READ[name] for name in ("comp_name", "side", "panel", "directory")}
 _TAOS = {
@@ -161,6 +164,7 @@ def read_board(path: Path, split: str) -> BoardTable:
     absent = [_TAOS[name] for name in wanted if name not in columns]
     if absent:
         problems.insert(0, f"no column {', '.join(absent)} (the header is: {', '.join(table.columns)})")
+    problems += contradictions(table.cells, _DECIDING, table.line)
     if problems:
         raise TableError(path, problems)
     parts = list(_components(path, split, table, columns))
@@ -249,6 +253,8 @@ def read_goldens(path: Path, side: str) -> GoldenTable:
     absent = [_TAOS[name] for name in ("comp_name", "directory") if name not in names]
     if absent:
         raise TableError(path, [f"no column {', '.join(absent)} (the header is: {', '.join(table.columns)})"])
+    if problems := contradictions(table.cells, _GOLDEN, table.line):
+        raise TableError(path, problems)
     columns = {ours: _stripped(table.cells[theirs]) for ours, theirs in names.items()}
     sides = columns.get("side", [side] * len(table))
     panels = columns.get("panel", [""] * len(table))

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from goldenpair.data.boards import boards_of
+from goldenpair.data.boards import boards_of_splits
 from goldenpair.data.table import Layout, PairTable, PartPictures, part_pictures
 from goldenpair.data.thumbnails import SIDE, Reader, Thumbnails, distances, part_vectors, thumbnails
 from goldenpair.progress import Progress
@@ -212,10 +212,7 @@ def near_twins(
 
 
 def _shared_boards(tables: Mapping[str, PairTable]) -> tuple[dict[str, list[str]], str]:
-    names: dict[str, set[str]] = {}
-    source = ""
-    for split, table in tables.items():
-        boards, source = boards_of(table.cells)
-        names[split] = set(boards or ()) - {""}
+    boards, source = boards_of_splits({split: table.cells for split, table in tables.items()})
+    names = {split: set(of_split) - {""} for split, of_split in boards.items()}
     shared = {f"{first} and {second}": sorted(names[first] & names[second]) for first, second in combinations(names, 2)}
-    return {pair: boards for pair, boards in shared.items() if boards}, source
+    return {pair: common for pair, common in shared.items() if common}, source

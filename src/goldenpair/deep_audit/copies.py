@@ -14,15 +14,18 @@ from goldenpair.deep_audit.goldens import Golden
 from goldenpair.deep_audit.joined import Joined
 from goldenpair.deep_audit.measured import Measured
 from goldenpair.deep_audit.suspicion import CERTAIN, Suspicion
-from goldenpair.quality.suspects import better_goldens
+from goldenpair.quality.suspects import FAR, better_goldens
 
 _ALL = 1_000_000_000
+_CLEARLY = 1.5  # times as far from its samples as the one that fits best
 
 
 def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], album: Album) -> list[Suspicion]:
     """Places with another name that have the same golden, or all but the same.
 
-    Of a group with the same files, all but the one that fits its own samples best: somebody's golden it is.
+    Of a group with the same files one fits its own samples best: somebody's golden it is. Others are suspected where
+    their good samples are far from it, by what is usual in this set too: the places of one component on several boards
+    may have a copy each, and names of their own.
     """
     names = joined.pairs.cells["object_name"]
     groups: dict[tuple[str, ...], list[Golden]] = defaultdict(list)
@@ -30,14 +33,16 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
     busy = [one for one in goldens if _telling(flat[list(one.numbers)])]
     for one in busy:
         groups[tuple(album.small.digest[number] for number in one.numbers)].append(one)
+    usual = _usual([_distance(one, measured) for one in goldens if len(one.good)])
     found, known = [], set()
     for group in groups.values():
         if len({names[one.row] for one in group}) < 2:
             continue
         best = min(group, key=lambda one: _distance(one, measured))
         known |= {one.numbers for one in group}
+        limit = max(usual, _CLEARLY * _distance(best, measured))
         for one in group:
-            if names[one.row] != names[best.row]:
+            if names[one.row] != names[best.row] and len(one.good) and _distance(one, measured) > limit:
                 why = f"the same files as the golden of {joined.place(best.row)}"
                 found.append(Suspicion("golden_duplicate", one.row, why, 0.0, CERTAIN, best.row))
     pairs = _good_pairs(joined, measured)
@@ -63,6 +68,15 @@ def same_goldens(joined: Joined, measured: Measured, goldens: Sequence[Golden], 
 def _telling(flat: NDArray[np.float32]) -> bool:
     """Whether a part, float32 [L, ...] of normalised thumbnails, shows enough not to be like another one by chance."""
     return bool(flat.any(axis=1).all()) and not is_plain(flat)
+
+
+def _usual(distances: Sequence[float]) -> float:
+    """What goldens of this set are from their good samples at most, but for outliers; 0 where there are none."""
+    if not distances:
+        return 0.0
+    values = np.array(distances)
+    middle = np.median(values)
+    return float(middle + FAR * 1.4826 * np.median(np.abs(values - middle)))
 
 
 def _distance(golden: Golden, measured: Measured) -> float:

@@ -71,7 +71,7 @@ def deep_audit(tables: Mapping[str, PairTable], layout: Layout, most: int = MOST
             ],
         )
         odd = _rows_of_odd_goldens(goldens, found)
-        apart, _ = framed_apart(joined, measured)
+        apart = framed_apart(joined, measured)
         with progress_bar("Checking labels") as progress:
             labels = doubted_labels(joined, measured, odd, progress)
     found += [*apart, *shared(joined, layout, album), *labels.found]

@@ -267,23 +267,23 @@ def _of_kind(groups: Sequence[Sequence[str]], values: NDArray[np.float64]) -> ND
     return found
 
 
-def framed_apart(joined: Joined, measured: Measured) -> tuple[list[Suspicion], float]:
-    """Whether samples and goldens of this set usually lie apart, and which share of the good pairs clearly do.
+def framed_apart(joined: Joined, measured: Measured) -> list[Suspicion]:
+    """Whether samples and goldens of this set usually lie apart: many of the good pairs, clearly.
 
     One that is moved is told of its golden; where many are, it is how the pictures were cut out.
     """
     good = np.flatnonzero(measured.read & ~joined.bad)
     if not len(good):
-        return [], 0.0
+        return []
     far = np.abs(measured.move[good]).max(axis=1)
     apart = (far >= _APART) & (measured.gain[good] >= _CLEARLY)
     share = float(apart.mean())
     if share < _MANY:
-        return [], share
+        return []
     usual = float(np.median(far[apart]))
     row = int(good[apart][np.argsort(-measured.gain[good][apart], kind="stable")[0]])
     why = f"{int(apart.sum()):,} of {len(good):,} good pairs lie apart, typically by {usual:.1%} of the crop"
-    return [Suspicion("pairs_misframed", row, why, share, share / _MANY)], share
+    return [Suspicion("pairs_misframed", row, why, share, share / _MANY)]
 
 
 def unlike_kind(joined: Joined, layout: Layout, goldens: Sequence[Golden], album: Album) -> list[Suspicion]:

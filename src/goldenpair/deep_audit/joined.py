@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.data.audit import UNLABELLED
-from goldenpair.data.boards import TYPE_COLUMNS, boards_of
+from goldenpair.data.boards import TYPE_COLUMNS, boards_of_splits
 from goldenpair.data.goldens import evenly
 from goldenpair.data.table import PASS, PATH_COLUMNS, Layout, PairTable, PartPictures, part_pictures
 
@@ -88,7 +88,7 @@ def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
         new[i] = len(rows[name])
         rows[name].append(old)
     tables = {name: _some(table, rows[name]) for name, table in given.items()}
-    boards = {name: boards_of(table.cells) for name, table in tables.items()}
+    boards, source = boards_of_splits({name: table.cells for name, table in tables.items()})
     kinds = {name: _kinds(table) for name, table in tables.items()}
     cells = {column: [names[place][i] for place in keep] for i, column in enumerate(PATH_COLUMNS)}
     cells["label"] = [label[place] or PASS for place in keep]
@@ -100,8 +100,8 @@ def join(given: Mapping[str, PairTable], layout: Layout, most: int) -> Joined:
         split=split,
         row=new,
         labelled=np.array([bool(label[place].strip()) for place in keep], np.bool_),
-        board=[(boards[name][0] or [""] * (i + 1))[i] for name, i in zip(split, new.tolist(), strict=True)],
-        board_source=next((source for _, source in boards.values()), ""),
+        board=[boards[name][i] for name, i in zip(split, new.tolist(), strict=True)],
+        board_source=source,
         kind=[kinds[name][i] for name, i in zip(split, new.tolist(), strict=True)],
         left_out=len(names) - len(keep),
     )

@@ -1,6 +1,6 @@
 """Labels that speak against what the pictures show, by a small classifier that has not seen their board."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,10 +39,10 @@ def doubted_labels(
 ) -> DoubtedLabels:
     """PASS that looks like a defect, and defects that look like PASS.
 
-    Every board is scored by trees that learnt from the others. Suspected is what `suspect_labels` suspects of those
-    probabilities, compared with the mean of the other class as confident learning does. `odd` rows, whose golden is
-    suspected, are left out: they differ from it whatever they are. Nobody is suspected where the interval of the AUROC
-    begins below SEPARATES.
+    Every board is scored by trees that learnt from the others; a part whose board is not known counts as one.
+    Suspected is what `suspect_labels` suspects of those probabilities, compared with the mean of the other class as
+    confident learning does. `odd` rows, whose golden is suspected, are left out: they differ from it whatever they are.
+    Nobody is suspected where the interval of the AUROC begins below SEPARATES.
     """
     use = joined.labelled & measured.read
     use[list(odd)] = False
@@ -52,14 +52,14 @@ def doubted_labels(
     if defects == len(rows) or defects < FEWEST_DEFECTS:
         return DoubtedLabels((), f"Labels: not looked at. {defects:,} defects of {len(rows):,} parts teach nothing.")
     table = _table(joined, rows)
-    boards = len(np.unique(table.board[bad]))
-    if boards < 2:
+    groups = len(np.unique(table.board[bad]))
+    if groups < 2:
         return DoubtedLabels((), "Labels: not looked at. All defects are of one board, and none is left to check on.")
-    score = _scores(_inputs(joined, measured, rows), bad, table.board, min(_FOLDS, boards), progress)
+    score = _scores(_inputs(joined, measured, rows), bad, table.board, min(_FOLDS, groups), progress)
     table = _table(joined, rows, score)
     auroc, interval = ranking(score, bad)[0], auroc_interval(score, bad, table.board)
     assert auroc is not None  # both classes are there
-    said = _said(auroc, interval, defects, boards, len(rows))
+    said = _said(auroc, interval, bad, [joined.board[row].strip() for row in rows.tolist()])
     if interval is None or interval.low < SEPARATES:
         return DoubtedLabels((), f"{said} That separates too little to suspect any label.", auroc)
     usual = float(score[~bad].mean()), float(score[bad].mean())
@@ -67,12 +67,19 @@ def doubted_labels(
     return DoubtedLabels(tuple(_suspicion(one, int(rows[one.row]), usual) for one in found), said, auroc)
 
 
-def _said(auroc: float, interval: Interval | None, defects: int, boards: int, parts: int) -> str:
+def _said(auroc: float, interval: Interval | None, bad: NDArray[np.bool_], board: Sequence[str]) -> str:
+    """`board` is "" where it is not known: such a part is checked alone, whatever its board taught the trees."""
     between = f", 95 % interval {interval.low:.3f} to {interval.high:.3f}" if interval else ""
+    defects, unknown = int(bad.sum()), sum(not name for name in board)
+    boards = len({name for name, is_bad in zip(board, bad.tolist(), strict=True) if name and is_bad})
+    of_boards = f" of {boards:,} boards" if boards else ""
     said = (
-        f"Labels: differences of sample and golden tell {defects:,} defects of {boards:,} boards from "
-        f"{parts - defects:,} good parts with an AUROC of {auroc:.3f} (cross-validated by board{between})."
+        f"Labels: differences of sample and golden tell {defects:,} defects{of_boards} from "
+        f"{len(bad) - defects:,} good parts with an AUROC of {auroc:.3f} "
+        f"(cross-validated by {'part' if unknown == len(board) else 'board'}{between})."
     )
+    if unknown:
+        said += f" The boards of {unknown:,} parts are not known, and what trees saw of them flatters these figures."
     if defects < FEW:
         said += f" So few defects teach little: of those unlike the other {defects - 1} nothing is known."
     return said

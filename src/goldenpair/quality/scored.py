@@ -68,7 +68,7 @@ def read_scored(
     """Read a CSV with a score column: `score_column`, else one of SCORE_COLUMNS.
 
     `labels` is another table with input_path, object_name and `label_column`, whose labels replace those of this one.
-    Boards are those of `board_column`, else of one of BOARD_COLUMNS, else the first folder of input_path. An empty
+    Boards are those of `board_column`, else those of `boards_of`. An empty
     score, one that is no finite number, and that of a row whose verdict is ERROR, is none. Raises TableError with all
     that is wrong, such as a part that stands in two rows: figures take each row for a part of its own.
     """

@@ -61,6 +61,9 @@ class DatasetConvert(Section):
     missing_verdict: Literal["leave_out", "machine"] = option(
         "leave_out", "Parts without ConfirmDefect: leave them out, or let MachineDefect decide", not_in_tao=True
     )
+    unreadable_tables: Literal["refuse", "leave_out"] = option(
+        "refuse", "Boards' tables that cannot be read: write nothing, or leave out what they hold", not_in_tao=True
+    )
     check_pictures: bool = option(True, "Leave out parts whose pictures are not there", not_in_tao=True)
     images_dir: str | None = option(
         None,
