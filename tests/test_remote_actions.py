@@ -15,6 +15,7 @@ from goldenpair.converting.action import dataset_convert
 from goldenpair.errors import DataError
 from goldenpair.specs.load import load_spec
 from goldenpair.storage.folders import RESULTS, default_folder
+from goldenpair.storage.mirror import Mirror
 from goldenpair.tasks import create_task
 from raw_export import Export
 
@@ -119,15 +120,29 @@ def test_results_that_cannot_be_sent_stay(bucket, boards, monkeypatch, capsys, t
     (folder,) = (default_folder() / RESULTS).iterdir()
     assert f"the results could not be sent (no access); they are in {folder}" in said.err
     assert "warning: the results could not be sent" in said.out and "Execution status: FAIL" in said.out
-    assert (folder / "oi_model_latest.pth").is_file() and keys(bucket, "runs/") == set()
+    assert (folder / "oi_model_latest.pth").is_file() and not any(".pth" in key for key in keys(bucket, "runs/"))
     assert json.loads((folder / "status.json").read_text().splitlines()[-1])["status"] == "FAILURE"
     assert cli.main(["cache", "clear"]) in (0, 1) and (folder / "oi_model_latest.pth").is_file()
     assert cli.main([OI, "train", "-e", str(path)]) == 0
     assert "oi_model_latest.pth" in keys(bucket, "runs/one/train/")
 
 
+def test_a_bucket_that_is_not_there_is_refused_before_any_work(bucket, boards, capsys, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec_of(boards).model_dump()), encoding="utf-8")
+    assert cli.main([OI, "train", "-e", str(path), "results_dir=s3://faktory/runs"]) == 2
+    said = capsys.readouterr()
+    assert "results folder s3://faktory/runs/train: see whether it is named rightly" in said.err
+    assert "Training on" not in said.out and not list(default_folder().rglob("*.pth"))
+
+
+_send = Mirror._send
+
+
 def refused(self, name):
-    raise DataError("no access")
+    if name not in ("log.txt", "status.json"):
+        raise DataError("no access")
+    return _send(self, name)
 
 
 def test_a_run_that_seems_to_go_on_is_told(bucket, boards, caplog):

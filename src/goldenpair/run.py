@@ -65,6 +65,8 @@ class Run:
             stack.callback(log.removeHandler, self._handler)
             stack.enter_context(sigterm_interrupts())
             self.status(f"Starting {self.spec.title} {self.action}.", "STARTED")
+            if self._mirror and self._writes:
+                self._mirror.prove()  # now, not when a night's training is to be kept
             sections = {"encryption_key", "model", "dataset", "gen_trt_engine", self.action}
             for sentence in without_effect(self.spec, sections | ({"wandb"} if self.action == "train" else set())):
                 log.warning(sentence)

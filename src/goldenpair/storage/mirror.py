@@ -125,6 +125,15 @@ class Mirror:
                 left.unlink()
         ledger.write()
 
+    def prove(self) -> None:
+        """Send what is there before any work is done. Raises DataError where nothing can be written to."""
+        try:
+            self.send()
+        except RunError as error:
+            raise DataError(
+                f"results folder {self.told}: see whether it is named rightly and may be written to; {error}"
+            ) from None
+
     def send(self) -> None:
         """Send what is new. Raises RunError, which names the local folder, where that fails: nothing is lost then."""
         ledger = self._ledger
