@@ -112,6 +112,24 @@ def test_a_part_that_can_have_none_of_the_kinds_stays_good(folder):
     assert SyntheticPairs(wish, pairs, 1).spoil(pairs.batch(np.arange(24)), 0, 0, 0).label.sum() > 6
 
 
+def test_how_many_were_made_is_told_and_that_there_was_none(folder, caplog):
+    pairs = pairs_of(folder)
+    batch = pairs.batch(np.arange(24))
+    spoiler = SyntheticPairs(WISH, pairs, 1)
+    made = sum(int((spoiler.spoil(batch, 0, 0, number).label - batch.label).sum()) for number in range(3))
+    with caplog.at_level("INFO"):
+        spoiler.say_count()
+        spoiler.say_count()  # counted anew
+    assert f"Synthetic defects: {made} made; " in caplog.messages[0] and made > 12
+    assert caplog.messages[1] == "Synthetic defects: 0 made; 0 more parts drawn for one can have none."
+    flat = PairBatch(batch.row, torch.full_like(batch.sample, 90), batch.golden, batch.label)
+    none = SyntheticPairs(SyntheticDefects(enable=True, share=0.99, kinds=["missing", "bridge"]), pairs, 1)
+    assert same(none.spoil(flat, 0, 0, 0), flat)
+    none.say_count()
+    assert caplog.records[2].levelname == "WARNING"
+    assert "none of the 18 good parts drawn for one can have any of missing, bridge" in caplog.messages[2]
+
+
 def test_several_goldens_are_all_looked_at(folder):
     pairs = pairs_of(folder)
     batch = pairs.batch(np.arange(24))
