@@ -171,6 +171,10 @@ def synthesize(
     good = np.flatnonzero(~table.is_defect)
     if not len(good):
         raise TableError(csv_path, [f"none of its {len(table)} rows has the label {PASS}, to make defects of"])
+    names = table.cells["object_name"]
+    if astray := [row for row in good.tolist() if os.path.isabs(names[row]) or ".." in Path(names[row]).parts]:
+        told = f"object_name leads out of the folder of its row ({table.describe(astray[0])})"
+        raise TableError(csv_path, [f"{told}, {len(astray)} in all; write that folder into input_path and golden_path"])
     result = Synthesized(out, out / csv_path.name, spec.number_of(len(good)))
     building = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
     writer = _Writer(spec, table, good)
@@ -205,12 +209,10 @@ def _write_defects(
             continue
         kind = made.defect.kind
         folder, name = f"{number:06d}_{kind}", table.cells["object_name"][made.row]
-        (root / "images" / folder).mkdir()
         for file, content in zip(writer.names(made.row), made.content, strict=True):
-            (root / "images" / folder / file).write_bytes(content)
+            _with_folder(root / "images" / folder / file).write_bytes(content)
         mask = Image.fromarray(made.defect.mask.astype(np.uint8) * np.uint8(255))
-        (root / "masks" / folder).mkdir(parents=True)
-        mask.save(root / "masks" / folder / f"{name}.png")
+        mask.save(_with_folder(root / "masks" / folder / f"{name}.png"))
         written.append((folder, made.row, kind))
         result.counts[kind] += 1
         if len(shown := lines.setdefault(kind, [])) < _SHOWN:
@@ -220,6 +222,12 @@ def _write_defects(
         sheet = draw_page("Synthetic defects", ("good part", "synthetic", "mask", ""), page, (_TILE, _TILE))
         sheet.save(root / "contact_sheet.png")
     return written
+
+
+def _with_folder(path: Path) -> Path:
+    """The path of a file to be written: an object_name may have folders of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _line(defect: Defect, mask: Image.Image, name: str) -> Line:
