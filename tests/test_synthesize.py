@@ -241,6 +241,12 @@ def test_a_stop_leaves_nothing_behind(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "train.csv"]
 
 
+def test_the_folder_that_paths_start_from_is_found_as_in_training(tmp_path):
+    table, images = write_set(tmp_path / "wrap")
+    result = synthesize(table, images.parent, tmp_path / "out", spec_of("count=1", "kinds=[scratch]"))
+    assert sum(result.counts.values()) == 1 and not result.unreadable
+
+
 def test_an_object_name_may_have_folders_of_its_own(tmp_path):
     table, images = write_set(tmp_path)
     for path in list(images.rglob("*.jpg")):
@@ -321,7 +327,11 @@ def test_the_command_tells_what_falls_short(tmp_path, capsys):
         (["--kinds", "scrach"], "kinds"),
         (["--share", "-1"], "share"),
         (["--min-severity", "x"], "min_severity"),
-        (["--lights", "Nolight"], "no defect could be made"),
+        (["--lights", "Nolight"], "there is R1_Solder.jpg, R1_White.jpg: see to --lights and --ext"),
+        (["--csv", "s3://factory/train.csv"], "--csv s3://factory/train.csv: synthesize works on local files only"),
+        (["--images-dir", "gs://factory/images"], "--images-dir gs://factory/images: synthesize works on local"),
+        (["--out", "s3://factory/out"], "--out s3://factory/out: synthesize works on local files only"),
+        (["--images-dir", "nowhere"], "nowhere: there is no such folder of pictures"),
     ],
 )
 def test_the_command_refuses_with_exit_code_2(tmp_path, capsys, words, said):
