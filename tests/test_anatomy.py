@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from drawn_parts import overlap, part, regions
-from goldenpair.synthesis.anatomy import SMALLEST, anatomy, widened
+from goldenpair.specs.synthetic import SMALLEST
+from goldenpair.synthesis.anatomy import anatomy, widened
 
 
 @pytest.mark.parametrize("size", [32, 64, 128, 200])

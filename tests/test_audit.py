@@ -263,6 +263,13 @@ def test_synthetic_defects_are_fatal_where_something_is_measured(report_of, spli
     assert report.tables[0].synthetic == 2 and "4 rows, 2 of them defects, 2 synthetic" in str(report)
 
 
+@pytest.mark.parametrize("name", ["Synthetic", "SYNTHETIC"])
+def test_synthetic_defects_are_fatal_under_a_header_in_any_case(report_of, name):
+    report = report_of(f"{HEADER},{name}", test=["b1,golden,PASS,R1,", "b1,golden,MISSING,C1,missing"])
+    (fault,) = [one for one in report.faults if one.code == "synthetic_measured"]
+    assert report.fatal and fault.examples == ("line 3: C1 in b1: missing",)
+
+
 def test_synthetic_defects_are_welcome_in_training_unless_they_are_labelled_good(report_of):
     assert report_of(SYNTHETIC, train=["b1,golden,PASS,R1,", "b1,golden,MISSING,C1,missing"]).faults == ()
     report = report_of(SYNTHETIC, train=["b1,golden,PASS,R1,scratch", "b1,golden,MISSING,C1,missing"])

@@ -260,6 +260,13 @@ def test_a_row_of_inference_counts_once_and_needs_no_label(tmp_path):
     assert told(result) == [] and not result.joined.labelled.any()
 
 
+def test_one_table_for_validation_and_test_counts_once(tmp_path):
+    made = DeepSet(tmp_path)
+    tables = made.write()
+    result = deep_audit({**tables, "test_dataset": tables["validation_dataset"]}, made.layout)
+    assert told(result) == [] and len(result.joined) == 60
+
+
 def test_what_cannot_be_read_is_told(tmp_path):
     made = DeepSet(tmp_path)
     tables = made.write()

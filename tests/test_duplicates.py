@@ -74,6 +74,14 @@ def test_equal_resistors_are_no_duplicates(tmp_path):
     assert 0 < found.threshold <= 0.15
 
 
+def test_a_split_without_rows_has_no_duplicates(tmp_path):
+    made = Splits(tmp_path)
+    before = made.found()
+    made.rows["validation_dataset"] = []
+    found = made.found()
+    assert (found.parts, found.same_count, found.near_count) == (before.parts, 0, 0)
+
+
 def test_copies_under_other_names(tmp_path):
     made = Splits(tmp_path)
     made.file("test_3").write_bytes(made.file("train4").read_bytes())

@@ -80,8 +80,14 @@ def test_threads_and_runs_make_no_difference(folder):
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"epoch": 1}, {"number": 1}, {"rank": 1}])
-def test_seed_epoch_process_and_batch_each_make_a_difference(folder, other):
-    assert not same(spoilt(folder)[1], spoilt(folder, **other)[1])
+def test_seed_epoch_process_and_batch_each_make_another_defect_of_the_same_part(folder, other):
+    wish = SyntheticDefects(enable=True, share=0.99, kinds=["scratch", "contamination"], min_severity=0.5)
+    batch, one = spoilt(folder, wish)
+    _, another = spoilt(folder, wish, **other)
+    both = (batch.label == 0) & (one.label == 1) & (another.label == 1)
+    assert both.sum() > 12  # what was drawn is nearly all of it, so only the defects themselves can differ
+    differ = (one.sample != another.sample).flatten(1).any(1)
+    assert differ[both].all()
 
 
 def test_the_share_is_kept_on_average(folder):
@@ -104,6 +110,24 @@ def test_a_part_that_can_have_none_of_the_kinds_stays_good(folder):
     found = SyntheticPairs(wish, alone, 1).spoil(batch, 0, 0, 0)  # there is no other part to take a body from
     assert same(found, batch) and not found.label.any()
     assert SyntheticPairs(wish, pairs, 1).spoil(pairs.batch(np.arange(24)), 0, 0, 0).label.sum() > 6
+
+
+def test_how_many_were_made_is_told_and_that_there_was_none(folder, caplog):
+    pairs = pairs_of(folder)
+    batch = pairs.batch(np.arange(24))
+    spoiler = SyntheticPairs(WISH, pairs, 1)
+    made = sum(int((spoiler.spoil(batch, 0, 0, number).label - batch.label).sum()) for number in range(3))
+    with caplog.at_level("INFO"):
+        spoiler.say_count()
+        spoiler.say_count()  # counted anew
+    assert f"Synthetic defects: {made} made; " in caplog.messages[0] and made > 12
+    assert caplog.messages[1] == "Synthetic defects: 0 made; 0 more parts drawn for one can have none."
+    flat = PairBatch(batch.row, torch.full_like(batch.sample, 90), batch.golden, batch.label)
+    none = SyntheticPairs(SyntheticDefects(enable=True, share=0.99, kinds=["missing", "bridge"]), pairs, 1)
+    assert same(none.spoil(flat, 0, 0, 0), flat)
+    none.say_count()
+    assert caplog.records[2].levelname == "WARNING"
+    assert "none of the 18 good parts drawn for one can have any of missing, bridge" in caplog.messages[2]
 
 
 def test_several_goldens_are_all_looked_at(folder):

@@ -241,6 +241,35 @@ def test_a_stop_leaves_nothing_behind(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "train.csv"]
 
 
+def test_the_folder_that_paths_start_from_is_found_as_in_training(tmp_path):
+    table, images = write_set(tmp_path / "wrap")
+    result = synthesize(table, images.parent, tmp_path / "out", spec_of("count=1", "kinds=[scratch]"))
+    assert sum(result.counts.values()) == 1 and not result.unreadable
+
+
+def test_an_object_name_may_have_folders_of_its_own(tmp_path):
+    table, images = write_set(tmp_path)
+    for path in list(images.rglob("*.jpg")):
+        (path.parent / "sub").mkdir(exist_ok=True)
+        path.rename(path.parent / "sub" / path.name)
+    table.write_text(table.read_text().replace(",R1,", ",sub/R1,").replace(",C1,", ",sub/C1,"))
+    result = synthesize(table, images, tmp_path / "out", spec_of("count=2", "kinds=[scratch]"))
+    new = [row for row in rows_of(result.csv_path) if row["synthetic"]]
+    assert len(new) == 2 and all(row["object_name"].startswith("sub/") for row in new)
+    for row in new:
+        assert Path(row["mask"]).is_file()
+        assert all((Path(row["input_path"]) / f"{row['object_name']}_{light}.jpg").is_file() for light in LIGHTS)
+
+
+@pytest.mark.parametrize("name", ["../R1", "sub/../../R1", "/R1"])
+def test_an_object_name_that_leads_elsewhere_is_refused_before_any_work(tmp_path, name):
+    table, images = write_set(tmp_path)
+    table.write_text(table.read_text().replace(",R1,", f",{name},"))
+    with pytest.raises(TableError, match=f"object_name leads out of the folder of its row .line 2: {name} in b0"):
+        synthesize(table, images, tmp_path / "out", spec_of("count=2", "kinds=[scratch]"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_empty_folder_may_be_there(tmp_path):
     table, images = write_set(tmp_path)
     (tmp_path / "out").mkdir()
@@ -298,7 +327,11 @@ def test_the_command_tells_what_falls_short(tmp_path, capsys):
         (["--kinds", "scrach"], "kinds"),
         (["--share", "-1"], "share"),
         (["--min-severity", "x"], "min_severity"),
-        (["--lights", "Nolight"], "no defect could be made"),
+        (["--lights", "Nolight"], "there is R1_Solder.jpg, R1_White.jpg: see to --lights and --ext"),
+        (["--csv", "s3://factory/train.csv"], "--csv s3://factory/train.csv: synthesize works on local files only"),
+        (["--images-dir", "gs://factory/images"], "--images-dir gs://factory/images: synthesize works on local"),
+        (["--out", "s3://factory/out"], "--out s3://factory/out: synthesize works on local files only"),
+        (["--images-dir", "nowhere"], "nowhere: there is no such folder of pictures"),
     ],
 )
 def test_the_command_refuses_with_exit_code_2(tmp_path, capsys, words, said):

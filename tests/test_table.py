@@ -35,6 +35,20 @@ def test_lights_stand_in_key_order_whatever_their_numbers():
     assert layout.suffixes == ("_White.png", "_Low.png", "_Solder.png")
 
 
+@pytest.mark.parametrize("name", ["synthetic", "Synthetic", "SYNTHETIC", " synthetic "])
+def test_the_mark_of_made_defects_is_found_in_any_case(table_of, name):
+    table = table_of(f"input_path,golden_path,label,object_name,{name}\nb1,g,PASS,R1,\nb1,g,MISSING,R2,missing\n")
+    assert table.synthetic == [1]
+    assert "1 row is synthetic defects" in table.refusal()[0]
+
+
+def test_a_table_with_two_marks_heeds_both(table_of):
+    header = "input_path,golden_path,label,object_name,Synthetic,synthetic"
+    table = table_of(f"{header}\nb1,g,X,R1,shift,\nb1,g,PASS,R2,, \nb1,g,X,R3,,missing\n")
+    assert table.synthetic == [0, 2]
+    assert table_of(PLAIN).synthetic == []
+
+
 @pytest.mark.parametrize("empty", [None, {}])
 def test_a_single_picture_has_no_suffix(empty):
     layout = layout_of(input_map=empty, num_input=1)

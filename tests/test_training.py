@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import warnings
 from contextlib import nullcontext
 from datetime import timedelta
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from goldenpair import CheckpointError, DataError, InputError, RunError, load_spec, train
+from goldenpair.errors import SpecError
 from goldenpair.resume import checkpoint_to_resume
 from goldenpair.specs.common import Cudnn
 from goldenpair.training import PairModule, _say_unrepeatable
@@ -410,14 +412,24 @@ def test_it_learns(spec_of):
 
 def test_training_with_synthetic_defects_resumes_to_the_same_weights(spec_of, caplog):
     wish = ["dataset.synthetic_defects.enable=true", "dataset.synthetic_defects.share=0.5"]
-    # of what needs no part to be found in pictures as small as these
     wish += ["dataset.synthetic_defects.kinds=[scratch,contamination]", "dataset.augmentation_config.augment=false"]
+    large = ["dataset.image_height=24", "dataset.image_width=24"]  # as in those of the other tests none can be made
+    every_step = ["train.checkpoint_interval=1", "train.checkpoint_interval_unit=step"]
     with caplog.at_level("INFO"):
-        unbroken = weights(train(spec_of(*wish)).checkpoint)
-    assert "50 % of the good parts drawn become synthetic defects: scratch, contamination" in caplog.text
-    train(spec_of(*wish, "train.num_epochs=1", results="broken"))
-    assert same(unbroken, weights(train(spec_of(*wish, results="broken")).checkpoint))
-    assert not same(unbroken, weights(train(spec_of(*wish[3:], results="plain")).checkpoint))
+        whole = train(spec_of(*wish, *large, *every_step))
+    assert "50 % of the good parts drawn are made defective where they can have a defect: scratch" in caplog.text
+    made = [int(count) for count in re.findall(r"Synthetic defects: (\d+) made", caplog.text)]
+    assert len(made) == 2 and min(made) > 0
+    start = next(whole.folder.glob("model_epoch_*_step_00002.pth"))  # within the first epoch
+    go_on = f"train.resume_training_checkpoint_path={start}"
+    assert same(weights(whole.checkpoint), weights(train(spec_of(*wish, *large, go_on, results="rest")).checkpoint))
+    plain = train(spec_of(*wish[3:], *large, results="plain"))
+    assert not same(weights(whole.checkpoint), weights(plain.checkpoint))
+
+
+def test_synthetic_defects_of_pictures_too_small_for_them_are_refused(spec_of):
+    with pytest.raises(SpecError, match="no defect can be made in pictures of 12 x 12 pixels; give an image_height"):
+        train(spec_of("dataset.synthetic_defects.enable=true"))
 
 
 def test_a_table_without_defects_can_be_trained_on_with_synthetic_ones(spec_of, boards, tmp_path, caplog):
@@ -425,7 +437,8 @@ def test_a_table_without_defects_can_be_trained_on_with_synthetic_ones(spec_of, 
     table = tmp_path / "good.csv"
     table.write_text("\n".join([header, *(row for row in rows if ",PASS," in row)]) + "\n")
     only = [f"dataset.train_dataset.csv_path={table}", "train.num_epochs=1"]
-    train(spec_of(*only, "dataset.synthetic_defects.enable=true"))
+    large = ["dataset.image_height=24", "dataset.image_width=24"]
+    train(spec_of(*only, *large, "dataset.synthetic_defects.enable=true", "dataset.synthetic_defects.share=0.5"))
     assert "nothing teaches" not in caplog.text
     train(spec_of(*only, results="without"))
     assert "no defects: nothing teaches what a defect is" in caplog.text

@@ -256,7 +256,8 @@ def _say_synthetic(train: PairTable, spec: NetworkSpec) -> None:
     wish = spec.pairs.synthetic_defects
     if wish.enable:
         kinds = ", ".join(wish.kinds)
-        log.info("%g %% of the good parts drawn become synthetic defects: %s", 100 * wish.share, kinds)
+        told = (100 * wish.share, kinds)
+        log.info("%g %% of the good parts drawn are made defective where they can have a defect: %s", *told)
 
 
 def _pair_set(spec: NetworkSpec, table: PairTable, split: str) -> "PairSet":

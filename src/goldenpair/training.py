@@ -62,6 +62,7 @@ class PairModule(pl.LightningModule):
         self._pairs = {"train": train, "val": validation}
         self._cutoff = self.spec.cutoff("evaluate")[0]
         self._seen: dict[Split, Seen] = {split: task.seen(split, self._cutoff) for split in _TABLES}
+        self._spoiler = spoiler_of(self.spec.pairs.synthetic_defects, train, seed)
         self._epoch_began = 0.0
         self._fresh: dict[str, float] = {}  # of this epoch
         self.metrics: dict[str, float] = {}
@@ -77,7 +78,7 @@ class PairModule(pl.LightningModule):
             epoch=lambda: self.current_epoch,
             rank=self.global_rank,
             world=self.trainer.world_size,
-            spoiler=spoiler_of(pairs.synthetic_defects, self._pairs["train"], self.seed),
+            spoiler=self._spoiler,
         )
 
     def val_dataloader(self) -> TableLoader:
@@ -147,6 +148,8 @@ class PairModule(pl.LightningModule):
         told = ", ".join(f"{name} {value:.4g}" for name, value in self._fresh.items())
         self._fresh = {}
         log.info("Epoch %d of %d: %s (%.1f s, %s left)", self.current_epoch + 1, epochs, told, spent, _short(left))
+        if self._spoiler:
+            self._spoiler.say_count()
 
     def _keep_to_spec(self) -> None:
         """The optimiser's state in a checkpoint brings the options along that it was made with: the spec's count."""

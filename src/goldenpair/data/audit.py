@@ -151,7 +151,7 @@ def _synthetic_faults(split: str, table: PairTable) -> list[Fault]:
     rows = table.synthetic
 
     def tell(row: int) -> str:
-        return f"{table.describe(row)}: {table.cells[SYNTHETIC][row]}"
+        return f"{table.describe(row)}: {' '.join(cells[row] for cells in table.marks).strip()}"
 
     if split == "train_dataset":
         good = [row for row in rows if table.cells["label"][row] == PASS]

@@ -126,7 +126,7 @@ def _split(name: str, table: PairTable, parts: PartPictures, numbers: dict[str, 
     place = np.array([numbers.setdefault(path, len(numbers)) for path in parts.paths], np.int64)
     samples, rows = np.unique(place[parts.sample], axis=0, return_index=True)
     every = np.arange(len(table))
-    golden = place[parts.golden(every)].reshape(len(table), -1, parts.sample.shape[1])
+    golden = place[parts.golden(every)].reshape(len(table), *parts.chosen.shape[1:])  # [n, G, L], of no rows too
     flat = golden.reshape(-1, golden.shape[2])
     goldens, first = np.unique(flat, axis=0, return_index=True)
     good = np.flatnonzero(~table.is_defect) if "label" in table.cells else every[:0]

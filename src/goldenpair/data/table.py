@@ -23,7 +23,8 @@ from goldenpair.specs.common import Dataset
 PASS = "PASS"
 PATH_COLUMNS = ("input_path", "golden_path", "object_name")
 SYNTHETIC = "synthetic"
-"""The column that says of a row which defect was made of a good part; empty for real ones."""
+"""The column that says of a row which defect was made of a good part; empty for real ones. Read in any case of its
+letters, as a spreadsheet may write `Synthetic`: a mark that is overlooked would let made defects be measured by."""
 _WANTED = "input_path, golden_path, label, object_name"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AT_ONCE = 4096
@@ -116,7 +117,12 @@ class PairTable:
     @property
     def synthetic(self) -> list[int]:
         """The rows whose defects were made, and are none that a line has had."""
-        return [row for row, kind in enumerate(self.cells.get(SYNTHETIC, ())) if kind.strip()]
+        return [row for row, kinds in enumerate(zip(*self.marks, strict=True)) if any(kind.strip() for kind in kinds)]
+
+    @property
+    def marks(self) -> list[list[str]]:
+        """The cells of SYNTHETIC; of several columns where headers differ by case only."""
+        return [cells for column, cells in self.cells.items() if column.casefold() == SYNTHETIC]
 
     def refusal(self) -> list[str]:
         """What a reader says who measures by this table, where it has rows that nothing may be measured by."""

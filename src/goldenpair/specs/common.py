@@ -132,6 +132,8 @@ class Dataset(Section):
             found.append(f"{at}.image_ext: {self.image_ext!r} must start with a dot, as in '.jpg'")
         if action == "train" and self.batch_size < 2:
             found.append(f"{at}.batch_size: 1 is too small to train; batch norm needs at least 2 pairs")
+        if action == "train":
+            found += self.synthetic_defects.problems((self.image_height, self.image_width), at)
         return found
 
     def idle(self, at: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ LABELS: dict[Kind, str] = {
     "contamination": "CONTAMINATION",
     "solder_ball": "SOLDER_BALL",
 }
+SMALLEST = 16
+"""Pixels of the side of a picture in which a part can be found: in smaller ones no defect is made."""
 _SURE: list[Kind] = [kind for kind in KINDS if kind != "flip"]
 
 
@@ -67,6 +69,15 @@ class SyntheticDefects(_Choice):
 
     enable: bool = option(False, "Make some of the good parts that training draws defective")
     share: float = option(0.1, "Share of the good parts drawn that become defects", gt=0, lt=1)
+
+    def problems(self, sides: tuple[int, int], at: str) -> list[str]:
+        """Why pictures of this height and width cannot be made defective, one sentence each; `at` is their path."""
+        if not self.enable or min(sides) >= SMALLEST:
+            return []
+        return [
+            f"{at}.synthetic_defects.enable: no defect can be made in pictures of {sides[0]} x {sides[1]} pixels; give "
+            f"an image_height and an image_width of {SMALLEST} or more, or set it to false"
+        ]
 
 
 class SynthesizeSpec(_Choice):

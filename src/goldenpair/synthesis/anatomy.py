@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from goldenpair.specs.synthetic import SMALLEST
+
 Pictures = NDArray[np.uint8]
 """One part under its lights: uint8 [L, H, W, 3]."""
 Region = NDArray[np.bool_]
 """bool [H, W]."""
 
-SMALLEST = 16
-"""Pixels of the side of a picture in which a part can be found."""
 _COARSE = 64  # pixels of the side in which it is looked for: what is smaller is no part, and it takes less time
 _BORDER = 0.07  # of the side: the frame that shows the board
 _DISTANCE, _FARTHEST = 30.0, 110.0  # grey levels by which a part differs from its board; more counts for nothing more

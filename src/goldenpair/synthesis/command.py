@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldenpair.arguments import add_debug
+from goldenpair.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +35,12 @@ def _synthesize(given: argparse.Namespace, console: "Console") -> None:
     from goldenpair.progress import progress_bar
     from goldenpair.specs.load import load_section
     from goldenpair.specs.synthetic import LABELS, SynthesizeSpec
+    from goldenpair.storage.uris import is_uri, without_secrets
     from goldenpair.synthesis.writing import synthesize
 
+    for word, path in (("--csv", given.csv), ("--images-dir", given.images_dir), ("--out", given.out)):
+        if is_uri(path):
+            raise InputError(f"{word} {without_secrets(path)}: synthesize works on local files only; copy them first")
     values = {
         "kinds": given.kinds and f"[{given.kinds}]",
         "count": given.count,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from goldenpair.specs.synthetic import Kind
-from goldenpair.synthesis.anatomy import SMALLEST, Pictures, Region, narrowed
+from goldenpair.specs.synthetic import SMALLEST, Kind
+from goldenpair.synthesis.anatomy import Pictures, Region, narrowed
 from goldenpair.synthesis.kinds import MAKERS, Scene
 from goldenpair.synthesis.painting import as_pictures
 

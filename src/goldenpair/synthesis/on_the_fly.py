@@ -1,7 +1,8 @@
 """Defects made while training: some of the good pairs of a batch become defective, the same ones in every run."""
 
+import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from goldenpair.specs.synthetic import SyntheticDefects
 from goldenpair.synthesis.anatomy import Pictures
 from goldenpair.synthesis.defects import Defect, make_defect
 
+log = logging.getLogger(__name__)
+
 _STREAM = 2  # tells these draws from those of rows and goldens, which are seeded by fewer numbers
 _DONORS = 4  # goldens that are looked at for one of another part
 
@@ -19,6 +22,12 @@ _DONORS = 4  # goldens that are looked at for one of another part
 def spoiler_of(wish: SyntheticDefects, pairs: PairSet, seed: int) -> "SyntheticPairs | None":
     """What training makes defects with; None where the spec wants none."""
     return SyntheticPairs(wish, pairs, seed) if wish.enable else None
+
+
+@dataclass
+class _Count:
+    drawn: int = 0
+    made: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class SyntheticPairs:
     wish: SyntheticDefects
     pairs: PairSet
     seed: int
+    _count: _Count = field(default_factory=_Count, init=False)
 
     def plan(self) -> dict[str, int | float | str]:
         wish = self.wish
@@ -63,7 +73,23 @@ class SyntheticPairs:
             if defect is not None:
                 sample[place] = torch.from_numpy(defect.pictures.transpose(0, 3, 1, 2).copy())
                 label[place] = 1
+        self._count.drawn += len(chosen)
+        self._count.made += sum(defect is not None for defect in found)
         return replace(batch, sample=sample, label=label)
+
+    def say_count(self) -> None:
+        """Log how many defects were made since it was asked last; a warning where there was none to be made."""
+        drawn, made = self._count.drawn, self._count.made
+        self._count.drawn = self._count.made = 0
+        if drawn and not made:
+            log.warning(
+                "No synthetic defect was made: none of the %d good parts drawn for one can have any of %s; look at the "
+                "pictures at the size they are trained in, or name other kinds (scratch and contamination need no "
+                "body).",
+                *(drawn, ", ".join(self.wish.kinds)),
+            )
+        else:
+            log.info("Synthetic defects: %d made; %d more parts drawn for one can have none.", made, drawn - made)
 
     def _donors(self, rows: NDArray[np.int64], rng: np.random.Generator) -> list[Pictures | None]:
         """For each of these rows a golden whose file has another name, as parts of other places have, or None."""

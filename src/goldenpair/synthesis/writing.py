@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,17 +15,20 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from goldenpair.data.decoding import decode, read
+from goldenpair.data.goldens import listed
 from goldenpair.data.table import PASS, PATH_COLUMNS, SYNTHETIC, PairTable, read_table
 from goldenpair.errors import DataError, TableError, writing_to
 from goldenpair.pages import GREY, Line, draw_page
 from goldenpair.progress import Progress
 from goldenpair.specs.synthetic import LABELS, Kind, SynthesizeSpec
+from goldenpair.storage.roots import root_of
 from goldenpair.synthesis.anatomy import Pictures
 from goldenpair.synthesis.defects import Defect, can_be_seen, make_defect
 
 MASK = "mask"
 """The column that leads to a synthetic defect's mask."""
 _BASES = 40  # good parts that are tried for a defect before it is given up
+_LOOKED_AT = 20  # good rows, for the folder that paths start from
 _SHOWN = 3  # of each kind on the sheet
 _TILE = 96
 _ORDER, _DEFECT = 0, 1  # streams of random numbers
@@ -166,11 +169,20 @@ def synthesize(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not an empty folder; remove it or name another folder")
     table = read_table(csv_path, images_dir)
+    if not images_dir.is_dir():
+        raise DataError(f"{images_dir}: there is no such folder of pictures (looked in {Path.cwd()})")
     if absent := table.absent([*PATH_COLUMNS, "label"]):
         raise TableError(csv_path, [f"it has no column {name!r}" for name in absent])
     good = np.flatnonzero(~table.is_defect)
     if not len(good):
         raise TableError(csv_path, [f"none of its {len(table)} rows has the label {PASS}, to make defects of"])
+    names = table.cells["object_name"]
+    if astray := [row for row in good.tolist() if os.path.isabs(names[row]) or ".." in Path(names[row]).parts]:
+        told = f"object_name leads out of the folder of its row ({table.describe(astray[0])})"
+        raise TableError(csv_path, [f"{told}, {len(astray)} in all; write that folder into input_path and golden_path"])
+    first = good[:_LOOKED_AT].tolist()
+    root, _ = root_of(str(images_dir), [(table.cells["input_path"][row], names[row]) for row in first])
+    table = replace(table, images_dir=Path(root or images_dir))  # as training finds it: archives wrap folders
     result = Synthesized(out, out / csv_path.name, spec.number_of(len(good)))
     building = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
     writer = _Writer(spec, table, good)
@@ -180,8 +192,7 @@ def synthesize(
             made = _write_defects(building, writer, table, result, progress)
             result.unreadable = writer.unreadable
             if not made:
-                first = next(iter(result.unreadable.values()), "none of the good parts can have them")
-                raise DataError(f"{csv_path}: no defect could be made of {', '.join(spec.kinds)}: {first}")
+                raise DataError(f"{csv_path}: {_why_none(result, spec, table, int(good[0]))}")
             _write_table(building / csv_path.name, out.absolute(), table, made)
             if out.exists():
                 out.rmdir()  # Windows does not rename onto a folder, not even onto an empty one
@@ -205,12 +216,10 @@ def _write_defects(
             continue
         kind = made.defect.kind
         folder, name = f"{number:06d}_{kind}", table.cells["object_name"][made.row]
-        (root / "images" / folder).mkdir()
         for file, content in zip(writer.names(made.row), made.content, strict=True):
-            (root / "images" / folder / file).write_bytes(content)
+            _with_folder(root / "images" / folder / file).write_bytes(content)
         mask = Image.fromarray(made.defect.mask.astype(np.uint8) * np.uint8(255))
-        (root / "masks" / folder).mkdir(parents=True)
-        mask.save(root / "masks" / folder / f"{name}.png")
+        mask.save(_with_folder(root / "masks" / folder / f"{name}.png"))
         written.append((folder, made.row, kind))
         result.counts[kind] += 1
         if len(shown := lines.setdefault(kind, [])) < _SHOWN:
@@ -220,6 +229,26 @@ def _write_defects(
         sheet = draw_page("Synthetic defects", ("good part", "synthetic", "mask", ""), page, (_TILE, _TILE))
         sheet.save(root / "contact_sheet.png")
     return written
+
+
+def _why_none(result: Synthesized, spec: SynthesizeSpec, table: PairTable, row: int) -> str:
+    """Why no defect was made of a table with this good row."""
+    if not result.unreadable:
+        return f"no defect could be made of {', '.join(spec.kinds)}: none of the good parts can have them"
+    first = next(iter(result.unreadable.values()))
+    cells = table.row(row)
+    start = Path(table.images_dir, cells["input_path"], cells["object_name"])
+    there = [
+        leaf for leaf in sorted(listed(str(start.parent))) if leaf.startswith((f"{start.name}_", f"{start.name}."))
+    ]
+    named = f"; there is {', '.join(there[:4])}: see to --lights and --ext" if there else ""
+    return f"no defect could be made, as good parts cannot be used; the first: {first}{named}"
+
+
+def _with_folder(path: Path) -> Path:
+    """The path of a file to be written: an object_name may have folders of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _line(defect: Defect, mask: Image.Image, name: str) -> Line:
