@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from goldenpair.simulation.defects import spoil
-from goldenpair.simulation.packages import PACKAGES, Label
+from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import PartState, good_angle
+from goldenpair.specs.simulate import Label
 from placed import drawn, good, pictures, place
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from goldenpair.simulation.packages import PACKAGES, Label, Package, Pad
+from goldenpair.simulation.packages import PACKAGES, Package, Pad
 from goldenpair.simulation.parts import Ball, Bridge, Crack, Kind, PartState, Place, Stain, good_angle
+from goldenpair.specs.simulate import Label
 
 _BODY_CHANGES = 0.6
 """From this severity on a wrong part is another component, below it another value or make."""
