@@ -59,12 +59,12 @@ def test_every_defect_is_seen_and_where_its_mask_says(name, label):
     """Of all packages, from slight to plain: pictures without noise differ, and but for shadows within the mask."""
     at = place(name)
     fine = good(at, 2)
-    before = pictures(drawn(at, fine, 48))
+    before = pictures(drawn(at, fine))
     for severity in (0.0, 1.0):
         bad = spoil(at, fine, label, severity, np.random.default_rng(4))
-        mask, (x0, y0, x1, y1) = masked(at, bad, fine, 48)
-        assert mask.any() and 0 <= x0 < x1 <= 48 and 0 <= y0 < y1 <= 48
-        after = pictures(drawn(at, bad, 48))
+        mask, (x0, y0, x1, y1) = masked(at, bad, fine)
+        assert mask.any() and 0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 64
+        after = pictures(drawn(at, bad))
         differs = np.max([np.abs(after[light] - before[light]).max(axis=2) for light in before], axis=0) > 15
         outside = differs & ~ndimage.binary_dilation(mask > 0)
         assert differs.any() and outside.sum() < 0.4 * differs.sum(), (severity, differs.sum(), outside.sum())
