@@ -15,12 +15,12 @@ from goldenpair.simulation.building import build, golden_board, whole_board
 from goldenpair.simulation.camera import Camera, photograph
 from goldenpair.simulation.defects import spoil
 from goldenpair.simulation.designs import design
-from goldenpair.simulation.packages import PACKAGES, Label
+from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import PartLot, PartState, Place, golden_state, good_state
 from goldenpair.simulation.plan import plan
 from goldenpair.simulation.scene import BoardLot, Scene, crop_window
 from goldenpair.simulation.surface import surface
-from goldenpair.specs.simulate import LIGHTS, Light, SimulateSpec
+from goldenpair.specs.simulate import LIGHTS, Label, Light, SimulateSpec
 
 TILE, LINE, GAP = 96, 16, 4
 SEVERITIES = (0.0, 0.5, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 from goldenpair.simulation.camera import Camera, photograph
 from goldenpair.simulation.lights import LIGHTS
 from goldenpair.simulation.packages import PACKAGES
-from goldenpair.simulation.parts import Joint, PartState, Place, golden_state, good_state, part_lot, value_of
+from goldenpair.simulation.parts import Joint, PartState, Place, design_marking, golden_state, good_state, part_lot
 from goldenpair.simulation.scene import BoardLot, Scene, crop_window
 from goldenpair.simulation.surface import Surface, surface
 
@@ -16,7 +16,7 @@ SIDE = 40.0
 
 def place(name: str, turns: int = 0) -> Place:
     package = PACKAGES[name]
-    marking = value_of(package, np.random.default_rng(7))
+    marking = design_marking(package, np.random.default_rng(7))
     return Place(f"{package.prefix}7", package, SIDE / 2, SIDE / 2, turns, marking)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from goldenpair.simulation.defects import spoil
-from goldenpair.simulation.packages import PACKAGES, Label
+from goldenpair.simulation.packages import PACKAGES
 from goldenpair.simulation.parts import PartState, good_angle
+from goldenpair.specs.simulate import Label
 from placed import drawn, good, pictures, place
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -29,11 +30,16 @@ def difference(name: str, label: Label, severity: float) -> float:
     return float(np.mean([np.abs(fine[light] - bad[light]).mean() for light in fine]))
 
 
-@pytest.mark.parametrize("label", get_args(Label))
+@pytest.mark.parametrize("label", sorted(set(get_args(Label)) - {"MISSING"}))
 def test_defects_grow_with_their_severity(label):
     name = {"SOLDER_BALL": "SOIC8", "FACE_DOWN": "R0603"}.get(label, FIRST[label])
     found = [difference(name, label, severity) for severity in (0.0, 1.0)]
     assert 0 < found[0] < found[1], found
+
+
+def test_what_is_slight_about_a_missing_part_is_glue_in_its_place():
+    glue = [[one.amount for one in spoilt("R0603", "MISSING", s)[1].stains if one.kind == "glue"] for s in SEVERITIES]
+    assert glue[-1] == [] and all(a > b for a, b in zip(glue, glue[1:], strict=False)), glue
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,18 @@ def test_most_grow_at_every_step(label):
     name = {"BRIDGE": "SOIC8", "SOLDER_BALL": "SOIC8"}.get(label, "R0603")
     found = [difference(name, label, severity) for severity in SEVERITIES]
     assert np.all(np.diff(found) > -0.02 * max(found)), found
+
+
+@pytest.mark.parametrize("name", ["C0402", "C0603", "L0603", "R0805"])
+def test_parts_on_their_side_are_plain_to_see_even_where_they_are_as_high_as_wide(name):
+    slight, middling, plain = (difference(name, "BILLBOARD", severity) for severity in (0.0, 0.5, 1.0))
+    assert slight < middling and plain > 0.9 * middling, (slight, middling, plain)
+
+
+def test_the_ink_of_reversed_parts_is_that_of_good_ones():
+    inks = [good(place("SOIC8"), seed).lot.ink for seed in range(300)]
+    found = [spoilt("SOIC8", "WRONG_POLARITY", severity)[1].lot.ink for severity in (0.0, 0.5, 1.0)]
+    assert min(inks) - 0.01 < min(found) < max(found) < max(inks) + 0.01 and np.all(np.diff(found) > 0)
 
 
 def test_the_slightest_is_beyond_what_good_parts_do():
@@ -60,7 +78,7 @@ def test_the_slightest_is_beyond_what_good_parts_do():
         assert (
             bad.stains[-1].radius > 2 * 0.011 * max(package.courtyard) and bad.stains[: len(fine.stains)] == fine.stains
         )
-        assert spoilt(name, "WRONG_PART", 0.0)[1].marking != fine.marking
+        assert spoilt("R0603" if name == "R0402" else name, "WRONG_PART", 0.0)[1].marking != place("R0603").marking
     assert spoilt("R0402", "TOMBSTONE", 0.0)[1].lean and spoilt("R0402", "BILLBOARD", 0.0)[1].roll
 
 

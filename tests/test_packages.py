@@ -3,7 +3,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from goldenpair.simulation.packages import PACKAGES, Label, Rect
+from goldenpair.simulation.packages import PACKAGES, Rect
+from goldenpair.specs.simulate import Label
 
 
 def corners(rect: Rect) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from goldenpair.simulation.packages import PACKAGES
-from goldenpair.simulation.parts import Joint, golden_state, good_angle, good_state, part_lot, value_of
+from goldenpair.simulation.parts import Joint, design_marking, golden_state, good_angle, good_state, part_lot
 from placed import good, place
 
 
@@ -53,6 +53,6 @@ def test_reels_differ_in_maker_colour_and_print():
 
 def test_values_are_printed_on_parts_that_carry_them():
     rng = np.random.default_rng(0)
-    marked = {package.component_type for package in PACKAGES.values() if value_of(package, rng)}
+    marked = {package.component_type for package in PACKAGES.values() if design_marking(package, rng)}
     assert marked == {"resistor", "electrolytic", "transistor", "ic"}
-    assert len({value_of(PACKAGES["R0603"], rng) for _ in range(50)}) > 30
+    assert len({design_marking(PACKAGES["R0603"], rng) for _ in range(50)}) > 30

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from goldenpair.simulation import building
 from goldenpair.simulation.building import Built, build, crop, golden_board, whole_board
 from goldenpair.simulation.parts import golden_state
 from goldenpair.simulation.plan import plan
@@ -81,3 +82,18 @@ def test_a_whole_board_shows_all_its_defects(built):
             changed = np.abs(seen - wanted)[row - 2 : row + 3, column - 2 : column + 3]
             assert changed.max() > 10
     assert any(defect.label == "MISSING" for defect in BOARD.defects.values())
+
+
+def test_a_use_of_random_numbers_always_takes_as_many_numbers(monkeypatch):
+    """NumPy takes missing ones for zeros: with fewer, a whole board's noise was that of its first place."""
+    asked, draws = set(), building.draws
+
+    def listen(seed, stream, *numbers):
+        asked.add((stream, len(numbers)))
+        return draws(seed, stream, *numbers)
+
+    monkeypatch.setattr(building, "draws", listen)
+    built = build(BOARD, SPEC.seed)
+    crop(built, 0, LIGHTS[:1], 24, SPEC.seed)
+    whole_board(built, LIGHTS[:1], SPEC.seed)
+    assert len(asked) == len({stream for stream, _ in asked}) >= 6, asked

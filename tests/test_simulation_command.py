@@ -53,10 +53,11 @@ def test_without_flags_there_are_the_defaults(monkeypatch):
 def test_flags_replace_them(monkeypatch):
     words = "--boards 5 --designs 2 --parts-per-board 9 --size 32 --defect-rate 0.5 --min-severity 0.25 --seed 7"
     words += " --validation-share 0.2 --test-share 0.4 --image-ext .png --segment WhiteLight --workers 3"
-    words += " --board-pictures"
+    words += " --board-pictures --kinds MISSING,CRACK"
     assert given(monkeypatch, *words.split()) == SimulateSpec(
         boards=5, designs=2, parts_per_board=9, size=32, defect_rate=0.5, min_severity=0.25, seed=7,
         validation_share=0.2, test_share=0.4, image_ext=".png", segment="WhiteLight", board_pictures=True, workers=3,
+        kinds=["MISSING", "CRACK"],
     )  # fmt: skip
 
 

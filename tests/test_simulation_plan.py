@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from goldenpair.errors import DataError
 from goldenpair.simulation.plan import SPLITS, Plan, plan
 from goldenpair.specs.simulate import SimulateSpec
 
@@ -75,3 +76,27 @@ def test_a_plan_is_a_function_of_the_options():
     wish = SimulateSpec(boards=6, designs=2, parts_per_board=9)
     assert plan(wish).boards == plan(wish.model_copy(update={"workers": 4, "size": 32})).boards
     assert plan(wish).boards != plan(wish.model_copy(update={"seed": 4})).boards
+
+
+def test_only_the_kinds_asked_for_come_and_as_many(line):
+    asked = plan(line.spec.model_copy(update={"kinds": ["MISSING", "TOMBSTONE"]}))
+    found = labels(asked, "train")
+    assert set(found) == {"MISSING", "TOMBSTONE"} and found.total() == labels(line, "train").total()
+    assert abs(found["MISSING"] - found["TOMBSTONE"]) <= 2
+
+
+def test_kinds_that_no_part_can_have_are_refused():
+    few = SimulateSpec(boards=4, parts_per_board=3, kinds=["MISSING", "LIFTED_LEAD", "CRACK"], seed=1)
+    packages = {
+        place.package.name for place in plan(SimulateSpec(boards=4, parts_per_board=3, seed=1)).designs[0].places
+    }
+    with pytest.raises(DataError, match="no part of these designs can have LIFTED_LEAD; they have") as told:
+        plan(few)
+    assert all(name in str(told.value) for name in packages)
+
+
+def test_a_share_that_too_few_parts_can_have_is_refused():
+    with pytest.raises(
+        DataError, match=r"0.8 of the \d+ parts of train are \d+, and only \d+ can have LIFTED_LEAD; lower"
+    ):
+        plan(SimulateSpec(boards=4, parts_per_board=40, defect_rate=0.8, kinds=["LIFTED_LEAD"]))

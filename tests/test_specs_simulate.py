@@ -28,6 +28,9 @@ from goldenpair.specs.simulate import LIGHTS, SimulateSpec, held_out
         ("lights", 5, "5 lights; there are 1 to 4"),
         ("lights", ["WhiteLight", "WhiteLight"], "WhiteLight named more than once"),
         ("lights", ["Moonlight"], "LowAngleLight"),
+        ("kinds", [], "name at least one"),
+        ("kinds", "MISSING,MISSING", "MISSING named more than once"),
+        ("kinds", "MISSING,GONE", "'SHIFTED'"),
         ("segment", "Moonlight", "LowAngleLight"),
         ("image_ext", ".bmp", "'.jpg' or '.png'"),
         ("light", ["WhiteLight"], "not permitted"),
@@ -54,6 +57,11 @@ def test_all_mistakes_are_told_at_once_and_named():
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_number_of_lights_takes_the_first(count):
     assert SimulateSpec(lights=count).lights == list(LIGHTS[:count])
+
+
+def test_kinds_are_names_with_commas_and_all_by_default():
+    assert SimulateSpec(kinds="MISSING, CRACK").kinds == ["MISSING", "CRACK"]
+    assert len(SimulateSpec().kinds) == 16
 
 
 def test_the_order_of_the_lights_is_that_of_taos_files():

@@ -106,5 +106,5 @@ def whole_board(built: Built, lights: Sequence[Light], seed: int) -> NDArray[np.
     scene = Scene(one.width, one.height, built.lot, tuple(zip(one.places, states, strict=True)), one.traces, one.vias)
     window = board_window(scene)
     pixels = min(_BOARD_PIXELS, round(_PER_MM * window.width))
-    rng = draws(seed, Stream.NOISE, built.number)
+    rng = draws(seed, Stream.WHOLE, built.number)
     return photograph(surface(scene, window, pixels), lights, built.camera, rng)

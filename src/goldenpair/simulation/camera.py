@@ -16,6 +16,8 @@ from goldenpair.specs.simulate import Light
 
 _GLOSS = 0.045
 """How much a clear surface mirrors of what falls on it."""
+GAMMA = 1.6
+"""Of the tone curve."""
 _CELL = 4
 """Shadows are found on a grid of this many pixels."""
 
@@ -160,7 +162,7 @@ def _curve() -> NDArray[np.uint8]:
     """The camera's tone curve: gamma, with a shoulder towards white."""
     light = np.linspace(0, 1.5, 4096)
     bent = np.where(light < 0.8, light, 0.8 + 0.2 * (1 - np.exp(-(light - 0.8) / 0.2)))
-    return np.rint(255 * bent ** (1 / 1.6)).astype(np.uint8)
+    return np.rint(255 * bent ** (1 / GAMMA)).astype(np.uint8)
 
 
 def _developed(picture: Array) -> NDArray[np.uint8]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from goldenpair.simulation.packages import PACKAGES, Label, Package, Pad
-from goldenpair.simulation.parts import Ball, Bridge, Crack, Kind, PartState, Place, Stain, good_angle
+from goldenpair.simulation.packages import PACKAGES, Package, Pad
+from goldenpair.simulation.parts import INKS, Ball, Bridge, Crack, Kind, PartState, Place, Stain, good_angle
+from goldenpair.specs.simulate import Label
 
 _BODY_CHANGES = 0.6
 """From this severity on a wrong part is another component, below it another value or make."""
@@ -35,11 +36,14 @@ def spoil(place: Place, state: PartState, label: Label, severity: float, rng: np
             unit = good_angle(package)
             return replace(state, angle=sign * _between(1.8 * unit, min(14 * unit, 40.0), severity))
         case "WRONG_POLARITY":
-            return replace(state, reversed=True, lot=replace(state.lot, ink=_between(0.45, 0.95, severity)))
+            # the fainter its mark, the slighter; reels of good parts have the same inks, so that ink tells nothing
+            return replace(state, reversed=True, lot=replace(state.lot, ink=_between(*INKS, severity)))
         case "TOMBSTONE":
             return replace(state, lean=sign * _between(3.0, 82.0, severity))
         case "BILLBOARD":
-            return replace(state, roll=sign * _between(7.0, 90.0, severity))
+            # it rolls over an edge, so its middle goes aside; parts as high as wide look the same from the side
+            aside = sign * _between(0.0, 0.4, severity) * package.body[1]
+            return replace(state, roll=sign * _between(7.0, 90.0, severity), dy=state.dy + aside)
         case "FACE_DOWN":
             return replace(state, face_down=_between(0.25, 1.0, severity))
         case "WRONG_PART":
@@ -92,7 +96,10 @@ def _wrong_part(state: PartState, severity: float, rng: np.random.Generator) -> 
     others = _alternatives(package)
     other = others[int(rng.integers(len(others)))] if others else package
     marking = _other_marking(state.marking, severity, rng)
-    factor = _between(1.4, 1.9, min(severity / _BODY_CHANGES, 1.0))
+    # of black glaze the eye sees no less
+    factor = _between(1.4, 1.9, min(severity / _BODY_CHANGES, 1.0)) ** (
+        2.5 if package.component_type == "resistor" else 1
+    )
     if severity >= _BODY_CHANGES and other is not package:
         kept = marking if other.component_type == package.component_type else ("R47",)
         return replace(state, package=other, marking=kept if other.component_type == "resistor" else marking)

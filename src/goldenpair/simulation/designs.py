@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldenpair.simulation.packages import PACKAGES, Package
-from goldenpair.simulation.parts import RGB, Place
+from goldenpair.simulation.parts import RGB, Place, design_marking
 from goldenpair.simulation.scene import Trace, Via, Window, wiring
 from goldenpair.simulation.streams import Stream, draws
 
@@ -58,11 +58,7 @@ class Design:
     def _extents(self) -> tuple[NDArray[np.float64], ...]:
         """Left, top, right and bottom of places, traces and vias: [count, 4] each."""
         parts = [_square(place.x, place.y, max(place.package.courtyard) / 2) for place in self.places]
-        traces = [
-            (*(min(xy) - trace.width for xy in zip(*trace.points, strict=True)),
-             *(max(xy) + trace.width for xy in zip(*trace.points, strict=True)))
-            for trace in self.traces
-        ]  # fmt: skip
+        traces = [trace.box for trace in self.traces]
         vias = [_square(via.x, via.y, 2 * via.radius) for via in self.vias]
         return tuple(np.array(boxes, np.float64).reshape(-1, 4) for boxes in (parts, traces, vias))
 
@@ -169,22 +165,5 @@ def _named(packages: list[Package], spots: list[tuple[float, float, int]], rng: 
         package, (x, y, turns) = packages[part], spots[part]
         numbers[package.prefix] = numbers.get(package.prefix, 0) + 1
         refdes = f"{package.prefix}{numbers[package.prefix]}"
-        places.append(Place(refdes, package, x, y, turns, _marking(package, rng)))
+        places.append(Place(refdes, package, x, y, turns, design_marking(package, rng)))
     return places
-
-
-def _marking(package: Package, rng: np.random.Generator) -> tuple[str, ...]:
-    tens, number = int(rng.integers(10, 100)), int(rng.integers(100, 1000))
-    match package.component_type:
-        case "resistor":
-            return () if package.name == "R0402" else (f"{tens}{rng.integers(6)}",)
-        case "inductor":
-            return (f"{tens}0",) if package.style == "wound" else ()
-        case "electrolytic":
-            return (f"{tens}0", f"{rng.choice([10, 16, 25, 35])}V")
-        case "transistor":
-            return (f"{rng.choice(list('AJKT'))}{tens}",)
-        case "ic":
-            return (f"{rng.choice(['LM', 'TL', 'AD', 'MC', 'STM'])}{number}",)
-        case _:
-            return ()

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from goldenpair.simulation.camera import GAMMA
 from goldenpair.simulation.canvas import Array
 from goldenpair.simulation.scene import Scene, Window
 from goldenpair.simulation.surface import FINE, surface
@@ -18,7 +19,7 @@ def defect_mask(spoilt: Scene, good: Scene, window: Window, pixels: int) -> tupl
     right and lower ends beyond the last. All over a part that is not where it should be."""
     bad, fine = surface(spoilt, window, pixels), surface(good, window, pixels)
     changed = np.abs(bad.height - fine.height) > 0.012
-    changed |= np.abs(bad.material - fine.material).max(axis=0) > 0.06
+    changed |= np.abs(_seen(bad.material) - _seen(fine.material)).max(axis=0) > 0.04
     changed |= _moved(bad.part, fine.part)
     rows, columns = (size // FINE for size in changed.shape)
     mask = changed.reshape(rows, FINE, columns, FINE).any(axis=(1, 3))
@@ -29,6 +30,11 @@ def defect_mask(spoilt: Scene, good: Scene, window: Window, pixels: int) -> tupl
         return np.zeros(mask.shape, np.uint8), (0, 0, 0, 0)
     box = (int(across.min()), int(down.min()), int(across.max()) + 1, int(down.max()) + 1)
     return mask.astype(np.uint8) * np.uint8(255), box
+
+
+def _seen(material: Array) -> Array:
+    """With colours as a camera codes them: what is dark differs by more than its reflectance tells."""
+    return np.concatenate([material[:3] ** (1 / GAMMA), material[3:]])
 
 
 def _moved(bad: Array, fine: Array) -> NDArray[np.bool_]:

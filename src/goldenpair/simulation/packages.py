@@ -7,25 +7,9 @@ as on a picture; pin 1 is on the left.
 from dataclasses import dataclass
 from typing import Literal
 
+from goldenpair.specs.simulate import Label
+
 Style = Literal["chip", "wound", "led", "can", "gull", "flat", "balls", "header"]
-Label = Literal[
-    "MISSING",
-    "SHIFTED",
-    "ROTATED",
-    "WRONG_POLARITY",
-    "TOMBSTONE",
-    "BILLBOARD",
-    "FACE_DOWN",
-    "WRONG_PART",
-    "LIFTED_LEAD",
-    "INSUFFICIENT",
-    "EXCESS",
-    "BRIDGE",
-    "COLD",
-    "SOLDER_BALL",
-    "CONTAMINATION",
-    "CRACK",
-]
 _ANY: tuple[Label, ...] = ("MISSING", "SHIFTED", "ROTATED", "WRONG_PART")
 _JOINT: tuple[Label, ...] = ("INSUFFICIENT", "EXCESS", "COLD")
 _DIRT: tuple[Label, ...] = ("SOLDER_BALL", "CONTAMINATION", "CRACK")

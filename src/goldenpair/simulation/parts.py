@@ -10,6 +10,8 @@ from goldenpair.simulation.packages import Package
 
 RGB = tuple[float, float, float]
 Kind = Literal["flux", "dust", "fibre", "glue"]
+INKS = (0.6, 1.0)
+"""How much print covers, from the faintest reel of good parts to the strongest."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def part_lot(package: Package, rng: np.random.Generator) -> PartLot:
         source=int(rng.integers(3)),
         tint=(red, green, blue),
         font=int(rng.integers(4)),
-        ink=float(rng.uniform(0.6, 1.0)),
+        ink=float(rng.uniform(*INKS)),
         date=f"{rng.integers(22, 27)}{rng.integers(1, 53):02d}",
         upside_down=bool(rng.random() < 0.2),
     )
@@ -163,14 +165,17 @@ def _speck(package: Package, rng: np.random.Generator) -> Stain:
     return Stain("dust", x, y, radius, float(rng.uniform(0.15, 0.5)), int(rng.integers(2**31)))
 
 
-def value_of(package: Package, rng: np.random.Generator) -> tuple[str, ...]:
+def design_marking(package: Package, rng: np.random.Generator) -> tuple[str, ...]:
     """What a design asks to be printed on a part of this package: lines of text, empty for unmarked parts."""
-    if package.component_type == "resistor":
-        return (f"{rng.integers(1, 10)}{rng.integers(0, 10)}{rng.integers(0, 6)}",)
-    if package.component_type == "ic":
-        return (f"{rng.choice(['LM', 'TL', 'AD', 'MC'])}{rng.integers(100, 1000)}",)
-    if package.component_type == "transistor":
-        return (f"{rng.integers(1, 10)}{rng.choice(list('ABCFKLP'))}",)
-    if package.component_type == "electrolytic":
-        return (f"{rng.choice([10, 22, 47])}", f"{rng.choice([16, 25, 35])}V")
-    return ()
+    tens, number = int(rng.integers(10, 100)), int(rng.integers(100, 1000))
+    match package.component_type:
+        case "resistor":
+            return () if package.name == "R0402" else (f"{tens}{rng.integers(6)}",)
+        case "electrolytic":
+            return (f"{tens}0", f"{rng.choice([10, 16, 25, 35])}V")
+        case "transistor":
+            return (f"{rng.choice(list('AJKT'))}{tens}",)
+        case "ic":
+            return (f"{rng.choice(['LM', 'TL', 'AD', 'MC', 'STM'])}{number}",)
+        case _:
+            return ()

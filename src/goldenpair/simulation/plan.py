@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from goldenpair.errors import DataError
 from goldenpair.simulation.designs import Design, design
-from goldenpair.simulation.packages import Label
 from goldenpair.simulation.streams import Stream, draws
-from goldenpair.specs.simulate import SimulateSpec, held_out
+from goldenpair.specs.simulate import LABELS, Label, SimulateSpec, held_out
 
 SPLITS = ("train", "validation", "test")
 _FIRST = datetime(2025, 3, 3, 6)
@@ -61,9 +61,10 @@ class Plan:
 
 
 def plan(spec: SimulateSpec) -> Plan:
-    """The same for the same options, whoever asks."""
+    """The same for the same options, whoever asks. Raises DataError for kinds of defects that its parts cannot have."""
     seed = spec.seed
     designs = tuple(design(number, spec.parts_per_board, seed) for number in range(spec.designs))
+    _refuse_kinds(spec, designs)
     order = draws(seed, Stream.SPLIT).permutation(spec.boards)
     validation, test = held_out(spec.boards, spec.validation_share, spec.test_share)
     ends = [spec.boards - validation - test, spec.boards - test]
@@ -72,22 +73,44 @@ def plan(spec: SimulateSpec) -> Plan:
         numbers = sorted(found.tolist())
         of = [designs[number % len(designs)] for number in numbers]
         rng = draws(seed, Stream.DEFECTS, SPLITS.index(split))
-        defects = _defects(spec, of, rng)
+        defects = _defects(spec, split, of, rng)
         boards += [
             Board(number + 1, one, split, flaws) for number, one, flaws in zip(numbers, of, defects, strict=True)
         ]
     return Plan(spec, designs, tuple(sorted(boards, key=lambda board: board.table)))
 
 
-def _defects(spec: SimulateSpec, boards: Sequence[Design], rng: np.random.Generator) -> list[dict[int, Defect]]:
+def _refuse_kinds(spec: SimulateSpec, designs: Sequence[Design]) -> None:
+    """Raises DataError for kinds of defects that no part of the designs can have."""
+    possible = {label for one in designs for place in one.places for label in place.package.defects}
+    never = [label for label in spec.kinds if label not in possible]
+    if never and spec.kinds != list(LABELS):  # by default there are those that can be
+        packages = sorted({place.package.name for one in designs for place in one.places})
+        raise DataError(
+            f"kinds: no part of these designs can have {', '.join(never)}; they have {', '.join(packages)}. Leave it "
+            "out, or ask for more parts_per_board or another seed"
+        )
+
+
+def _defects(
+    spec: SimulateSpec, split: str, boards: Sequence[Design], rng: np.random.Generator
+) -> list[dict[int, Defect]]:
     """For each board of a split which places are bad: exactly the asked share, each kind as often as parts allow."""
     places = [(board, place) for board, one in enumerate(boards) for place in range(len(one.places))]
     count = max(1, round(spec.defect_rate * len(places))) if spec.defect_rate else 0
+    able = [
+        (board, place, possible)
+        for board, place in (places[chosen] for chosen in rng.permutation(len(places)).tolist())
+        if (possible := [label for label in boards[board].places[place].package.defects if label in spec.kinds])
+    ]
+    if count > len(able):
+        raise DataError(
+            f"defect_rate: {spec.defect_rate:g} of the {len(places)} parts of {split} are {count}, and only "
+            f"{len(able)} can have {' or '.join(spec.kinds)}; lower it or add kinds"
+        )
     often: dict[Label, int] = {}
     found: list[dict[int, Defect]] = [{} for _ in boards]
-    for chosen in rng.permutation(len(places))[:count].tolist():
-        board, place = places[chosen]
-        possible = boards[board].places[place].package.defects
+    for board, place, possible in able[:count]:
         fewest = min(often.get(label, 0) for label in possible)
         rarest = [label for label in possible if often.get(label, 0) == fewest]
         label = rarest[int(rng.integers(len(rarest)))]

@@ -16,8 +16,10 @@ class Stream(IntEnum):
     CAMERA = 7
     NOISE = 8
     MACHINE = 9
+    WHOLE = 10
 
 
 def draws(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
-    """Of a use, and of the board, part and so on that it is for."""
+    """Of a use, and of the board, part and so on that it is for: always as many numbers for one use, as NumPy takes
+    missing ones for zeros."""
     return np.random.default_rng([seed, stream, *numbers])

@@ -8,10 +8,9 @@ import numpy as np
 
 from goldenpair.data.table import PASS
 from goldenpair.simulation.designs import Design
-from goldenpair.simulation.packages import Label
 from goldenpair.simulation.plan import Board, Defect
 from goldenpair.simulation.streams import Stream, draws
-from goldenpair.specs.simulate import Light
+from goldenpair.specs.simulate import Label, Light
 
 COLUMNS = (
     "input_path", "golden_path", "label", "object_name",

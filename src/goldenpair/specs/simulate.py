@@ -8,6 +8,25 @@ from goldenpair.specs.fields import Section, option
 
 Light = Literal["LowAngleLight", "SolderLight", "UniformLight", "WhiteLight"]
 LIGHTS: tuple[Light, ...] = get_args(Light)
+Label = Literal[
+    "MISSING",
+    "SHIFTED",
+    "ROTATED",
+    "WRONG_POLARITY",
+    "TOMBSTONE",
+    "BILLBOARD",
+    "FACE_DOWN",
+    "WRONG_PART",
+    "LIFTED_LEAD",
+    "INSUFFICIENT",
+    "EXCESS",
+    "BRIDGE",
+    "COLD",
+    "SOLDER_BALL",
+    "CONTAMINATION",
+    "CRACK",
+]
+LABELS: tuple[Label, ...] = get_args(Label)
 
 
 class SimulateSpec(Section):
@@ -27,6 +46,9 @@ class SimulateSpec(Section):
     min_severity: float = option(
         0.0, "Severities are drawn from here to 1: 0 is barely visible, 1 is plain", ge=0, le=1
     )
+    kinds: list[Label] = option(
+        list(LABELS), "Which kinds of defects are drawn, each about as often as the parts allow"
+    )
     validation_share: float = option(0.15, "Share of the boards for validation, one at least", gt=0, lt=1)
     test_share: float = option(0.25, "Share of the boards for the test, one at least", gt=0, lt=1)
     image_ext: Literal[".jpg", ".png"] = option(".jpg", "File format of the pictures")
@@ -42,17 +64,22 @@ class SimulateSpec(Section):
             if not 1 <= lights <= len(LIGHTS):
                 raise ValueError(f"{lights} lights; there are 1 to {len(LIGHTS)}, or name them")
             return list(LIGHTS[:lights])
-        return [one.strip() for one in lights.split(",")] if isinstance(lights, str) else lights
+        return lights
 
-    @field_validator("lights")
+    @field_validator("lights", "kinds", mode="before")
     @classmethod
-    def _some_and_each_once(cls, lights: list[Light]) -> list[Light]:
-        if not lights:
-            raise ValueError("no light is named; name at least one")
-        twice = sorted({light for light in lights if lights.count(light) > 1})
+    def _names_with_commas(cls, names: Any) -> Any:
+        return [one.strip() for one in names.split(",")] if isinstance(names, str) else names
+
+    @field_validator("lights", "kinds")
+    @classmethod
+    def _some_and_each_once(cls, names: list[str]) -> list[str]:
+        if not names:
+            raise ValueError("nothing is named; name at least one")
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} named more than once")
-        return lights
+        return names
 
     @field_validator("designs")
     @classmethod
