@@ -231,7 +231,7 @@ def test_a_zip_that_is_damaged_in_a_member(tmp_path, method):
     content[100:1000] = bytes(900)
     archive.write_bytes(content)
     with pytest.raises(
-        DataError, match=r"archive .*x\.zip: it is damaged or cut off in its member 'a/R1.png' \(.*again"
+        DataError, match=r"archive .*x\.zip: it is damaged or cut off in its member 'a/R1.png' \(.*anew"
     ):
         unpack(archive, out(tmp_path), Limits())
 

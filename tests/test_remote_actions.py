@@ -169,6 +169,17 @@ def test_what_is_missing_is_said_at_once_with_exit_code_2(bucket, boards, capsys
     assert last["status"] == "FAILURE" and "s3://factory/no.csv" in last["message"]
 
 
+def test_a_damaged_archive_in_a_bucket_is_named(bucket, boards, capsys, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec_of(boards).model_dump()), encoding="utf-8")
+    bucket.put_object(Bucket="factory", Key="bad.tar.gz", Body=b"no archive")
+    wrong = "dataset.train_dataset.images_dir=s3://factory/bad.tar.gz"
+    assert cli.main(["audit", "-e", str(path), wrong]) == 2
+    said = capsys.readouterr().err
+    assert "dataset.train_dataset.images_dir: s3://factory/bad.tar.gz: archive " in said
+    assert "it has to be made or copied anew" in said
+
+
 def test_a_spec_in_a_bucket_is_audited_and_its_defaults_written_there(bucket, boards, capsys):
     spec = spec_of(boards)
     bucket.put_object(Bucket="factory", Key="spec.yaml", Body=yaml.safe_dump(spec.model_dump()))

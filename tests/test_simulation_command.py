@@ -46,6 +46,11 @@ def given(monkeypatch, *words: str) -> SimulateSpec:
     return asked[0]
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
+    given(monkeypatch)
+    assert "the boards that are drawn stay in out, and the same command goes on" in capsys.readouterr().err
+
+
 def test_without_flags_there_are_the_defaults(monkeypatch):
     assert given(monkeypatch) == SimulateSpec()
 

@@ -269,7 +269,11 @@ def _tables(used: list[Part], wish: DatasetConvert, faults: list[Fault]) -> dict
     for split, parts in found.items():
         if not parts:
             faults += lines_fault(
-                "no_rows", f"no part is left for {FILES[split]}", ["see what was left out"], split, True
+                "no_rows",
+                f"no part is left for {FILES[split]}",
+                ["see what was left out, and what was not asked for"],
+                split,
+                True,
             )
         elif not any(part.is_defect for part in parts):
             told = [f"{len(parts)} parts, all {PASS}"]
@@ -312,5 +316,7 @@ def _say(result: ConvertResult) -> None:
     say = log.warning if result.report.faults else log.info
     text = str(replace(result.report, tables=()))
     say("%s", f"Look at this:\n{text}" if result.report.faults else text)
-    log.info("Wrote %s to %s", ", ".join([*(path.name for path in result.tables.values()), REPORT_FILE]), result.folder)
+    files = [*(path.name for path in result.tables.values()), REPORT_FILE]
+    files += [LEFT_OUT_FILE] if (result.folder / LEFT_OUT_FILE).exists() else []
+    log.info("Wrote %s to %s", ", ".join(files), result.folder)
     log.info("Section dataset of a spec for them: %s", result.next_words)

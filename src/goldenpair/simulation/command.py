@@ -41,8 +41,12 @@ def _simulate(given: argparse.Namespace, console: "Console") -> None:
 
     values = {name: getattr(given, name) for name in SimulateSpec.model_fields}
     spec = load_section(SimulateSpec, [f"{name}={value}" for name, value in values.items() if value is not None])
-    with progress_bar("Drawing parts") as progress:
-        made = simulate(Path(given.out), spec, progress)
+    try:
+        with progress_bar("Drawing parts") as progress:
+            made = simulate(Path(given.out), spec, progress)
+    except KeyboardInterrupt:
+        text = f"stopped by the user; the boards that are drawn stay in {given.out}, and the same command goes on"
+        raise KeyboardInterrupt(text) from None
     for split, labels in made.counts.items():
         told = ", ".join(f"{count} {label}" for label, count in labels.items())
         print(f"{split}: {sum(labels.values())} parts ({told})")

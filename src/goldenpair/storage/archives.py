@@ -98,7 +98,9 @@ def unpack(archive: Path, folder: Path, limits: Limits, step: Step = lambda _: N
     except GoldenpairError:
         raise
     except _DAMAGED as error:
-        raise DataError(f"archive {archive}: it is damaged or cut off ({first_line(error)}); fetch it again") from None
+        raise DataError(
+            f"archive {archive}: it is damaged or cut off ({first_line(error)}); it has to be made or copied anew"
+        ) from None
     except RuntimeError as error:  # zipfile's word for a password
         raise DataError(f"archive {archive}: it cannot be unpacked ({first_line(error)})") from None
 
@@ -143,7 +145,8 @@ def _read(archive: Path, name: str, content: IO[bytes]) -> bytes:
         return content.read(_CHUNK)
     except _DAMAGED as error:
         raise DataError(
-            f"archive {archive}: it is damaged or cut off in its member {name!r} ({first_line(error)}); fetch it again"
+            f"archive {archive}: it is damaged or cut off in its member {name!r} ({first_line(error)}); it has to be "
+            "made or copied anew"
         ) from None
 
 

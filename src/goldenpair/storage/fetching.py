@@ -111,7 +111,14 @@ class Storage:
 
     def folder_or_archive(self, place: str) -> str:
         """A folder; of an archive the one that it was unpacked to."""
-        return self.unpacked({"": self.file(place)}) if is_archive(without_query(place)) else self.folder(place)
+        if not is_archive(without_query(place)):
+            return self.folder(place)
+        path = self.file(place)
+        try:
+            return self.unpacked({"": path})
+        except DataError as error:
+            # a copy in the cache is not what somebody has to mend
+            raise DataError(f"{without_secrets(place)}: {error}" if is_uri(place) else str(error)) from None
 
     def unpacked(self, archives: Mapping[str, str]) -> str:
         """Archives (local paths) unpacked into folders of these names below one folder; a folder is copied there."""
