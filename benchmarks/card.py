@@ -4,7 +4,7 @@ python benchmarks/simulate.py --whole OUT    # draws them
 python benchmarks/card.py OUT RESULTS        # trains and evaluates
 
 Training sees every defect of the training boards and some of their good parts, as all of them for ten epochs would
-take two cores more than a day. The test is whole.
+take two cores most of a day. The test is whole.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from goldenpair import evaluate, load_spec, train
 from goldenpair.metrics import Interval
@@ -38,9 +39,10 @@ def main() -> None:
     began = time.perf_counter()
     train(spec)
     trained = time.perf_counter()
-    metrics = evaluate(spec).metrics
+    result = evaluate(spec)
     print(f"trained in {(trained - began) / 60:.1f} min, evaluated in {(time.perf_counter() - trained) / 60:.1f} min")
-    print(told(metrics))
+    print(told(result.metrics))
+    print(by_severity(result.folder / "evaluate.csv"))
 
 
 def thin(source: Path, target: Path, good: int, seed: int) -> None:
@@ -83,6 +85,23 @@ def told(found: Figures) -> str:
             inner = around(at.false_calls or rate.boards, 100, 2)
             share = "-" if rate.value is None else f"{100 * rate.value:.2f} %{inner}"
             lines.append(f"| false calls at {100 * at.target:g} % capture | {CARD[at.target]} | {share} |")
+    return "\n".join(lines)
+
+
+def by_severity(path: Path) -> str:
+    """How well defects of three ranges of severity are told from good parts."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    good = [float(row["siamese_score"]) for row in rows if row["label"] == "PASS"]
+    bad = [(float(row["severity"]), float(row["siamese_score"])) for row in rows if row["label"] != "PASS"]
+    lines = []
+    for low, high in ((0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.01)):
+        found = [score for severity, score in bad if low <= severity < high]
+        if found:
+            auroc = roc_auc_score([0] * len(good) + [1] * len(found), good + found)
+            lines.append(
+                f"| AUROC, {len(found)} defects of severity {low:.2f} to {min(high, 1):.2f} | - | {auroc:.3f} |"
+            )
     return "\n".join(lines)
 
 
