@@ -199,10 +199,11 @@ def test_parts_that_look_like_another_golden_are_shown():
 def test_labels_without_a_name_of_cfx_are_told():
     found, broken = figures(TABLE, JUDGED.stopped, 0.4), breakdowns(TABLE, JUDGED.stopped)
     labels = sorted({label for label, bad in zip(TABLE.label, TABLE.is_defect, strict=True) if bad})
-    known = LabelMap("map.yaml", {labels[0]: "LiftedLead"})
+    assert {"BRIDGE", "SHIFT"} <= set(labels)  # a label of the simulator's has its name without a map
+    known = LabelMap("map.yaml", {"OPEN": "LiftedLead"})
     told = [one for one in untested_section(found, broken, JUDGED, Context(names=known)).listed if "IPC-CFX" in one]
     assert len(told) == 1 and "map.yaml" in told[0]
-    assert labels[0] not in told[0] and all(label in told[0] for label in labels[1:])
+    assert "BRIDGE" not in told[0] and "SHIFT" in told[0]
     every = LabelMap("map.yaml", dict.fromkeys(labels, "LiftedLead"))
     for context in (Context(names=every), Context()):
         assert "IPC-CFX" not in " ".join(untested_section(found, broken, JUDGED, context).listed)

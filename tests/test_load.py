@@ -590,7 +590,7 @@ def test_load_section_tells_every_mistake():
     problems = caught.value.problems
     assert "at least 3" in about("boards", problems)
     assert "'seed'" in about("seeds", problems)
-    assert "no light" in about("lights", problems)
+    assert "name at least one" in about("lights", problems)
     assert "'.jpg'" in about("image_ext", problems)
 
 

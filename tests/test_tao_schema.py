@@ -445,7 +445,9 @@ def test_what_is_left_out_is_marked_as_not_taos(network):
     }
     if network == OI:
         names = ("test_pcb_dataset_dir", "images_dir", "results_dir", "split", "lights", "pass_texts", "overwrite")
-        extra |= {f"dataset_convert.{name}" for name in (*names, "missing_verdict", "check_pictures")}
+        extra |= {
+            f"dataset_convert.{name}" for name in (*names, "missing_verdict", "check_pictures", "unreadable_tables")
+        }
     else:
         extra |= {"train.clip_grad_norm", "export.do_constant_folding", "model.classify.golden_fusion"}
         extra |= {f"{x}.{name}" for x in ("train", "evaluate", "inference") for name in ("channels_last", "compile")}
