@@ -41,10 +41,8 @@ class Run:
 
     def __init__(self, spec: NetworkSpec, action: str):
         self.spec, self.action = spec, action
-        place = results_place(spec, action)
-        self._mirror = remote_results(place)
-        self._place = place
-        self.folder = self._mirror.folder if self._mirror else Path(local_path(place) if is_uri(place) else place)
+        self._place = results_place(spec, action)
+        self.folder, self._mirror = working_folder(self._place)
         self._kpi: dict[str, float] = {}
         self._writes = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
         self._handler: logging.Handler = logging.NullHandler()
@@ -218,7 +216,7 @@ def results_place(spec: NetworkSpec, action: str) -> str:
     if own:
         return own
     if spec.results_dir:
-        return joined(spec.results_dir, action) if is_uri(spec.results_dir) else str(Path(spec.results_dir) / action)
+        return _below(spec.results_dir, action)
     raise SpecError("the spec", [f"results_dir: set it, or {action}.results_dir; {action} has nowhere to write"])
 
 
@@ -231,8 +229,7 @@ def plain_results(place: str | None, action: str) -> Iterator[Path | None]:
     if not place:
         yield None
         return
-    mirror = remote_results(joined(place, action)) if is_uri(place) else None
-    folder = mirror.folder if mirror else Path(local_path(place) if is_uri(place) else place) / action
+    folder, mirror = working_folder(_below(place, action))
     with writing_to(f"results folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     if mirror:
@@ -243,9 +240,17 @@ def plain_results(place: str | None, action: str) -> Iterator[Path | None]:
         log.info("The results are in %s", mirror.told)
 
 
-def remote_results(place: str) -> Mirror | None:
-    """What stands for a remote folder of results; None for a local one, also if it is named by file://."""
-    return Mirror(place) if is_uri(place) and not canonical(place).startswith("file://") else None
+def _below(place: str, action: str) -> str:
+    return joined(place, action) if is_uri(place) else str(Path(place) / action)
+
+
+def working_folder(place: str) -> tuple[Path, Mirror | None]:
+    """Where results for a place are written: into the folder itself, also if it is named by file://, or into the one
+    that stands for a remote one, which sends them there."""
+    if is_uri(place) and not canonical(place).startswith("file://"):
+        mirror = Mirror(place)
+        return mirror.folder, mirror
+    return Path(local_path(place) if is_uri(place) else place), None
 
 
 def without_passphrase(spec: NetworkSpec) -> dict[str, Any]:

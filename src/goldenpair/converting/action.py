@@ -40,12 +40,11 @@ from goldenpair.data.table import PASS
 from goldenpair.errors import DataError, SpecError, TableError
 from goldenpair.localising import localised
 from goldenpair.progress import Progress, progress_bar
-from goldenpair.run import Run, remote_results
+from goldenpair.run import Run, working_folder
 from goldenpair.specs.dataset_convert import DatasetConvert
 from goldenpair.specs.load import without_effect
 from goldenpair.specs.optical_inspection import OpticalInspectionSpec
 from goldenpair.storage.fetching import Storage
-from goldenpair.storage.uris import is_uri, local_path
 
 log = logging.getLogger(__name__)
 ACTION = "dataset_convert"
@@ -79,9 +78,7 @@ def _from_elsewhere(spec: OpticalInspectionSpec) -> ConvertResult:
     What an earlier conversion left there and this one does not write goes first: its boards may be in another table.
     """
     wish, asked = spec.dataset_convert, spec.as_written()[ACTION]
-    place = wish.data_convert_output_dir or ""
-    mirror = remote_results(place)
-    folder = mirror.folder if mirror else Path(local_path(place) if is_uri(place) else place)
+    folder, mirror = working_folder(wish.data_convert_output_dir or "")
     there = mirror.there() if mirror else {}
     if mirror:
         mirror.begin(there, {*FILES.values(), REPORT_FILE, LEFT_OUT_FILE})

@@ -14,7 +14,7 @@ from goldenpair.deep_audit.goldens import Golden
 from goldenpair.deep_audit.joined import Joined
 from goldenpair.deep_audit.measured import Measured
 from goldenpair.deep_audit.suspicion import CERTAIN, Suspicion
-from goldenpair.quality.suspects import FAR, better_goldens
+from goldenpair.quality.suspects import FAR, BetterGolden, better_goldens
 
 _ALL = 1_000_000_000
 _CLEARLY = 1.5  # times as far from its samples as the one that fits best
@@ -97,22 +97,27 @@ def better_fits(joined: Joined, layout: Layout, goldens: Sequence[Golden], album
     for golden in goldens:
         leaving = [by_row[row] for row in golden.good.tolist() if row in by_row]
         if len(leaving) > 1 and 2 * len(leaving) > len(golden.good):
-            one = max(leaving, key=lambda one: (one.distance / max(one.other_distance, 1e-3), -one.row))
+            one = max(leaving, key=lambda one: (_times(one), -one.row))
             why = (
                 f"{len(leaving)} of {len(golden.good)} good samples fit another golden better, such as that of "
                 f"{joined.place(one.other_row)}: distance {one.other_distance:.2f}, from this one {one.distance:.2f}"
             )
-            times = one.distance / max(one.other_distance, 1e-3)
-            found.append(Suspicion("golden_of_another", golden.row, why, one.other_distance, times / 2, one.other_row))
+            sure = _times(one) / 2
+            found.append(Suspicion("golden_of_another", golden.row, why, one.other_distance, sure, one.other_row))
             continue
         for one in leaving:
             why = (
                 f"distance {one.other_distance:.2f} from the golden of {joined.place(one.other_row)}, "
                 f"from its own {one.distance:.2f}"
             )
-            times = one.distance / max(one.other_distance, 1e-3)
-            found.append(Suspicion("sample_fits_another", one.row, why, one.other_distance, times / 2, one.other_row))
+            sure = _times(one) / 2
+            found.append(Suspicion("sample_fits_another", one.row, why, one.other_distance, sure, one.other_row))
     return found
+
+
+def _times(one: BetterGolden) -> float:
+    """How many times as far from its own golden as from the other one."""
+    return one.distance / max(one.other_distance, 1e-3)
 
 
 def shared(joined: Joined, layout: Layout, album: Album) -> list[Suspicion]:
